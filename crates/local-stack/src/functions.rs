@@ -1,4 +1,4 @@
-//! The four functions: builds them with cargo in gridbell's own profile, and packs each as a `bootstrap`.
+//! The functions: builds them with cargo in gridbell's own profile, and packs each as a `bootstrap`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use stack_client::FUNCTIONS;
+use stack_client::ALL_FUNCTIONS;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::{
@@ -31,7 +31,7 @@ pub(super) async fn build(
     let mut cargo = guard.command(&workspace.cargo);
     // By binary, not by package: cargo then chooses features for the whole workspace, as for `cargo run` and `cargo
     // test`, and does not build again what is already built.
-    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|name| ["--bin", name]));
+    cargo.arg("build").args(ALL_FUNCTIONS.iter().flat_map(|name| ["--bin", name]));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
@@ -54,10 +54,10 @@ pub(super) async fn build(
         bail!("the functions do not build ({status}):\n{last_lines}");
     }
     let found = found?;
-    if let Some(missing) = FUNCTIONS.iter().find(|name| !found.contains_key(*name)) {
+    if let Some(missing) = ALL_FUNCTIONS.iter().find(|name| !found.contains_key(*name)) {
         bail!("cargo built no binary named {missing}");
     }
-    step.done(&format!("{} built", FUNCTIONS.join(", ")));
+    step.done(&format!("{} built", ALL_FUNCTIONS.join(", ")));
     Ok(found)
 }
 
@@ -83,7 +83,7 @@ async fn executables(stdout: impl tokio::io::AsyncRead + Unpin) -> Result<BTreeM
         let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
         let name = message.pointer("/target/name").and_then(Value::as_str).unwrap_or_default();
         let executable = message.get("executable").and_then(Value::as_str);
-        if let (Some(function), Some(path)) = (FUNCTIONS.iter().find(|function| **function == name), executable) {
+        if let (Some(function), Some(path)) = (ALL_FUNCTIONS.iter().find(|function| **function == name), executable) {
             found.insert(*function, PathBuf::from(path));
         }
     }

@@ -9,7 +9,7 @@ use aws::{
     host::Host,
 };
 use pipeline::ports::Clock;
-use stack_client::{Description, SourceDescription};
+use stack_client::{COURIER, Description, SourceDescription};
 use url::Url;
 
 use super::{
@@ -93,7 +93,12 @@ pub(super) fn deployment(
         ("Watch".to_owned(), "off".to_owned()),
         (ARCHITECTURE.to_owned(), elf::host().to_owned()),
     ]);
+    let has_courier = !prepared.config.outputs.is_empty();
+    if has_courier {
+        parameters.insert("Courier".to_owned(), "on".to_owned());
+    }
     parameters.extend(options.parameters.clone());
+    let packages = packages.into_iter().filter(|(function, _)| has_courier || *function != COURIER).collect();
     Deployment {
         stack: format!("gridbell{suffix}"),
         bucket: format!("gridbell-code{suffix}"),
@@ -157,6 +162,8 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
             .map(|(key, id)| Ok(((*key).to_owned(), output(outputs, &format!("{id}{kind}"))?.to_owned())))
             .collect::<Result<_>>()
     };
+    let has_courier = !prepared.config.outputs.is_empty();
+    let of_courier = |names: &'static [(&'static str, &'static str)]| names.iter().copied().filter(move |_| has_courier);
     let base = deploy::endpoint(api, output(outputs, "ApiId")?);
     let endpoint = |path: &str, token: Option<&String>| match token {
         Some(token) => format!("{base}/{path}/{token}"),
@@ -179,7 +186,10 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
                 ("signals", "SignalsQueue"),
                 ("retries_dead", "RetriesDeadQueue"),
                 ("alerts_dead", "AlertsDeadQueue"),
-            ],
+            ]
+            .into_iter()
+            .chain(of_courier(&[("outputs", "OutputsQueue"), ("outputs_dead", "OutputsDeadQueue")]))
+            .collect::<Vec<_>>(),
         )?,
         tables: named(
             "Name",
@@ -188,7 +198,10 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
                 ("deliveries", "DeliveriesTable"),
                 ("alerts", "AlertsTable"),
                 ("config", "ConfigTable"),
-            ],
+            ]
+            .into_iter()
+            .chain(of_courier(&[("outputs", "OutputsTable")]))
+            .collect::<Vec<_>>(),
         )?,
         sources: sources.collect(),
         acks: endpoint("acks", prepared.ack_token.as_ref()),

@@ -20,6 +20,11 @@ pub(crate) const QUEUES: [(&str, &str); 7] = [
     ("alerts_dead", "AlertsDeadQueueUrl"),
 ];
 
+/// Queues and tables that only a stack with a courier has.
+pub(crate) const COURIER_QUEUES: [(&str, &str); 2] =
+    [("outputs", "OutputsQueueUrl"), ("outputs_dead", "OutputsDeadQueueUrl")];
+pub(crate) const COURIER_TABLES: [(&str, &str); 1] = [("outputs", "OutputsTableName")];
+
 /// Tables: the name in the commands, and the stack output with the table's name.
 pub(crate) const TABLES: [(&str, &str); 4] = [
     ("dispatches", "DispatchesTableName"),
@@ -46,11 +51,18 @@ pub(crate) async fn open(name: &str, profile: Option<&str>, region: Option<&str>
     let named = |names: &[(&str, &str)]| -> Result<BTreeMap<String, String>, OpenError> {
         names.iter().map(|(key, output)| Ok(((*key).to_owned(), self::output(&info, output)?))).collect()
     };
+    let optional = |names: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let found = names.iter().filter_map(|(key, output)| Some(((*key).to_owned(), info.outputs.get(*output)?.clone())));
+        found.collect()
+    };
+    let (mut queues, mut tables) = (named(&QUEUES)?, named(&TABLES)?);
+    queues.extend(optional(&COURIER_QUEUES));
+    tables.extend(optional(&COURIER_TABLES));
     Ok(Console {
         name: name.to_owned(),
         webhook_base: output(&info, "WebhookUrl")?.trim_end_matches('/').to_owned(),
-        queues: named(&QUEUES)?,
-        tables: named(&TABLES)?,
+        queues,
+        tables,
         place: Place::Deployed { profile },
         aws,
         http,

@@ -25,6 +25,6 @@ pub use cloudwatch::CloudWatch;
 pub use console::{Console, Place};
 pub use description::{Description, SourceDescription};
 pub use error::{OpenError, plainly};
-pub use functions::{FUNCTIONS, Functions, Mapping, ProbeError, Scaling, Update, logical_id};
+pub use functions::{ALL_FUNCTIONS, COURIER, FUNCTIONS, Functions, Mapping, ProbeError, Scaling, Update, logical_id};
 pub use http::client as http_client;
 pub use queues::{Counts, DeadLetter, Queues};

@@ -65,6 +65,7 @@ impl Apply {
         };
         let shipped = self.wanted(&console, &stack, &running).await?;
         sendable(&stack, &shipped.config.contacts.from)?;
+        deliverable(&stack, &shipped.config)?;
         let changes = changes(&serde_json::to_value(&running)?, &serde_json::to_value(&shipped.config)?);
         if !self.json {
             show::screen(&text(&changes, Paint::stdout()))?;
@@ -122,6 +123,15 @@ fn sendable(stack: &StackInfo, from: &str) -> Result<()> {
         bail!(
             "contacts.from: the functions may send as {sender} alone, and {from} is another; deploy the stack with MailFrom={from} first"
         );
+    }
+    Ok(())
+}
+
+/// Refuses outputs where no courier would deliver to them: the signals would wait in their queue.
+fn deliverable(stack: &StackInfo, config: &Config) -> Result<()> {
+    let Some(output) = config.outputs.keys().next() else { return Ok(()) };
+    if !stack.outputs.contains_key("CourierFunctionName") {
+        bail!("outputs.{output}: the stack has no courier, which delivers to outputs; deploy it with Courier=on first");
     }
     Ok(())
 }

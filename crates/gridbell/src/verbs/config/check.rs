@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::show::{self, Paint};
 use config::{Config, Contacts, Deadlines, MAX_JSON_BYTES, file::File};
 use local_stack::{elf, template};
-use stack_client::{FUNCTIONS, logical_id};
+use stack_client::{ALL_FUNCTIONS, logical_id};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,7 @@ pub(super) fn built(folder: &Path, architecture: Option<&str>) -> Result<()> {
     let template = template::load(&folder.join("template.yaml"))?;
     let usual = template.pointer("/Parameters/Architecture/Default").and_then(serde_json::Value::as_str);
     let architecture = architecture.or(usual).context("the template names no Architecture; say --architecture")?;
-    for function in FUNCTIONS {
+    for function in ALL_FUNCTIONS {
         elf::check(&folder.join(logical_id(function)).join("bootstrap"), architecture)?;
     }
     Ok(())
@@ -112,11 +112,11 @@ mod tests {
     use super::*;
 
     /// A build folder like that of `sam build`: a template, and a folder per function.
-    fn build(machines: [u8; 4]) -> tempfile::TempDir {
+    fn build(machines: [u8; 5]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("folder");
         let template = "Parameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n";
         std::fs::write(folder.path().join("template.yaml"), template).expect("written");
-        for (function, machine) in FUNCTIONS.into_iter().zip(machines) {
+        for (function, machine) in ALL_FUNCTIONS.into_iter().zip(machines) {
             let own = folder.path().join(logical_id(function));
             std::fs::create_dir(&own).expect("made");
             let header = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, machine, 0];
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn a_build_for_another_processor_is_refused_before_it_is_deployed() {
         let (x86_64, arm64) = (62, 183);
-        built(build([x86_64; 4]).path(), None).expect("as the template has it");
-        built(build([arm64; 4]).path(), Some("arm64")).expect("as the parameter has it");
-        let one = build([x86_64, x86_64, arm64, x86_64]);
+        built(build([x86_64; 5]).path(), None).expect("as the template has it");
+        built(build([arm64; 5]).path(), Some("arm64")).expect("as the parameter has it");
+        let one = build([x86_64, x86_64, arm64, x86_64, x86_64]);
         let said = built(one.path(), None).expect_err("refused").to_string();
         assert!(said.contains("RetrierFunction/bootstrap was built for arm64, and the function is x86_64"), "{said}");
     }

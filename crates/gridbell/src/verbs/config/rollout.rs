@@ -15,6 +15,10 @@ const LOOKS: u32 = 150;
 
 /// The operations of a rollout on a stack. Errors are one line for people.
 pub(super) trait Fleet {
+    /// The functions of the stack.
+    fn functions(&self) -> Vec<&'static str> {
+        FUNCTIONS.to_vec()
+    }
     /// Stores a version and makes it current, if the current number is still `expected`.
     async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError>;
     /// Removes that version, so that the stack has no configuration again.
@@ -110,7 +114,7 @@ pub(super) async fn catch_up(
     step: &dyn Step,
 ) -> Result<Vec<&'static str>, Broken> {
     let mut behind = Vec::new();
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("asks the {function} what it runs with"));
         let probed = ask(fleet, function, Some(&current.digest)).await;
         if probed.map_err(|reason| Broken { function, reason })?.digest.as_deref() != Some(&current.digest) {
@@ -125,7 +129,7 @@ pub(super) async fn catch_up(
 
 /// Checks that every function answers: one that cannot start now cannot start with a new configuration.
 async fn ready(fleet: &impl Fleet, step: &dyn Step) -> Result<(), Broken> {
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("asks the {function} what it runs with"));
         answered(fleet, function, |_| true).await.map_err(|reason| Broken { function, reason })?;
     }
@@ -139,7 +143,7 @@ fn version(number: u64, Wanted { json, at, by }: Wanted<'_>) -> Version {
 /// Restarts every function, and probes that it runs with the current version.
 async fn bring(fleet: &impl Fleet, version: &Version, step: &dyn Step) -> Result<(), Broken> {
     restart(fleet, &format!("gridbell, configuration {} of {}", version.number, version.at), step).await?;
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("asks the {function} what it runs with"));
         let broken = |reason: String| Broken { function, reason };
         let probed = ask(fleet, function, Some(&version.digest)).await.map_err(broken)?;
@@ -160,11 +164,11 @@ fn difference(probed: &Probed) -> String {
 }
 
 async fn restart(fleet: &impl Fleet, why: &str, step: &dyn Step) -> Result<(), Broken> {
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("restarts the {function}"));
         fleet.restart(function, why).await.map_err(|reason| Broken { function, reason })?;
     }
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("waits for the {function}"));
         restarted(fleet, function).await.map_err(|reason| Broken { function, reason })?;
     }
@@ -228,12 +232,12 @@ async fn restore(
 /// counts only if that function then runs with something else.
 async fn back(fleet: &impl Fleet, why: &str, digest: Option<&str>, step: &dyn Step) -> Result<(), String> {
     let mut refused = Vec::new();
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("restarts the {function}"));
         refused.push(fleet.restart(function, why).await.err());
     }
     let mut left = Vec::new();
-    for (function, refused) in FUNCTIONS.into_iter().zip(refused) {
+    for (function, refused) in fleet.functions().into_iter().zip(refused) {
         step.at(&format!("waits for the {function}"));
         let restarted = match refused {
             Some(reason) => Err(reason),
