@@ -44,33 +44,60 @@ impl Reach {
 }
 
 /// How far the current version of a record has come. Reads the lane of each required output that wants it.
-pub async fn reach(
-    outputs: &impl Outputs,
-    config: &Config,
-    record: &SubjectRecord,
-) -> Result<Reach, PortError> {
-    let Some((status, terms)) = record.state.published() else { return Ok(Reach::default()) };
-    let test = terms.test_reason.is_some() || record.origin.sandbox;
-    let kind = kind_of(record, status);
-    let routed = Routed { source: Some(&record.origin.source), kind: &kind, test };
-    let wants: Vec<_> = config.outputs.iter().filter(|(_, output)| output.wants(routed)).collect();
-    let mut reach = Reach { is_unwanted: wants.is_empty() && !test, ..Reach::default() };
+pub async fn reach(outputs: &impl Outputs, config: &Config, record: &SubjectRecord) -> Result<Reach, PortError> {
+    let mut lanes = Vec::new();
+    for key in required(config, record) {
+        lanes.extend(outputs.lane(&key).await?);
+    }
+    Ok(reach_of(config, record, &lanes))
+}
+
+/// The same, with the lanes of the required outputs.
+pub fn reach_of(config: &Config, record: &SubjectRecord, lanes: &[Lane]) -> Reach {
+    let Some(published) = Published::of(record) else { return Reach::default() };
+    let is_wanted = config.outputs.values().any(|output| output.wants(published.routed()));
+    let mut reach = Reach { is_unwanted: !is_wanted && !published.test, ..Reach::default() };
     let version = EventVersion { epoch: record.state.epoch.as_millisecond(), sequence: record.state.version, part: 0 };
-    for (name, _) in wants.into_iter().filter(|(_, output)| output.required) {
-        let key = LaneKey { output: name.clone(), subject: record.subject.clone() };
-        let lane = outputs.lane(&key).await?;
-        if !lane.as_ref().is_some_and(|lane| has_taken(lane, version)) {
-            reach.missing.push(name.clone());
+    for key in required(config, record) {
+        let lane = lanes.iter().find(|lane| lane.key == key);
+        if !lane.is_some_and(|lane| has_taken(lane, version)) {
+            reach.missing.push(key.output.clone());
         }
-        match lane.and_then(|lane| lane.ack).filter(|ack| is_answer_to(ack, version)) {
+        match lane.and_then(|lane| lane.ack.as_ref()).filter(|ack| is_answer_to(ack, version)) {
             Some(ack) => reach.acknowledged = Some(reach.acknowledged.map_or(ack.state, |known| known.min(ack.state))),
-            None => reach.unacknowledged.push(name.clone()),
+            None => reach.unacknowledged.push(key.output),
         }
     }
     if !reach.unacknowledged.is_empty() {
         reach.acknowledged = None;
     }
-    Ok(reach)
+    reach
+}
+
+/// The lanes of the required outputs that want the current version.
+pub fn required(config: &Config, record: &SubjectRecord) -> Vec<LaneKey> {
+    let Some(published) = Published::of(record) else { return Vec::new() };
+    let outputs = config.outputs.iter().filter(|(_, output)| output.required && output.wants(published.routed()));
+    outputs.map(|(name, _)| LaneKey { output: name.clone(), subject: record.subject.clone() }).collect()
+}
+
+/// The signal that published the current version.
+struct Published<'a> {
+    source: &'a str,
+    kind: String,
+    test: bool,
+}
+
+impl<'a> Published<'a> {
+    fn of(record: &'a SubjectRecord) -> Option<Self> {
+        let (status, terms) = record.state.published()?;
+        let test = terms.test_reason.is_some() || record.origin.sandbox;
+        Some(Self { source: &record.origin.source, kind: kind_of(record, status), test })
+    }
+
+    fn routed(&self) -> Routed<'_> {
+        Routed { source: Some(self.source), kind: &self.kind, test: self.test }
+    }
 }
 
 /// The type of the signal that published the current version.

@@ -13,6 +13,7 @@ pub(crate) mod live;
 mod mapping;
 mod model;
 mod monitor;
+mod outputs;
 mod operator;
 mod person;
 mod sabotage;

@@ -86,6 +86,14 @@ saboteurs! {
     OddFieldDropsDispatch "odd-field-drops-dispatch",
     /// Only the first page of an index is read.
     OnePageOnly "one-page-only",
+    /// Two invocations deliver from one lane at the same time.
+    LaneWithoutClaim "lane-without-claim",
+    /// A lane is delivered from its end.
+    LaneBackwards "lane-backwards",
+    /// A version that a newer one has replaced is delivered after it.
+    ReplacedVersionReturns "replaced-version-returns",
+    /// An output gets tests that it does not want.
+    TestsForEveryOutput "tests-for-every-output",
 }
 
 impl Saboteur {

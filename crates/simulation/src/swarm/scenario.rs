@@ -107,6 +107,12 @@ kinds! {
     Storm "storm",
     /// The indexes of the table `dispatches` show a write late.
     IndexLag "index-lag",
+    /// There are outputs, and each may be down for minutes.
+    Outputs "outputs",
+    /// An output refuses single events, does not answer, or loses its answer.
+    OutputFails "output-fails",
+    /// An output whose acknowledgement does not count acknowledges.
+    OutputAcks "output-acks",
 }
 
 impl FaultKind {
@@ -194,6 +200,10 @@ pub(crate) struct Scenario {
     pub(crate) storm: usize,
     /// The longest delay of an index, in milliseconds.
     pub(crate) index_lag_ms: u64,
+    /// The configuration has outputs, and a courier delivers to them.
+    pub(crate) has_outputs: bool,
+    /// When each output is down.
+    pub(crate) outputs_down: Vec<Outage>,
 }
 
 /// The services that an outage can affect, by the start of their ports' names.
@@ -218,13 +228,16 @@ const NEW_ACCOUNT: usize = 10;
 const OF_EACH_MAPPING: usize = 2;
 
 /// Kinds drawn after all others, so that a new kind leaves the other draws unchanged.
-const DRAWN_LAST: [FaultKind; 6] = [
+const DRAWN_LAST: [FaultKind; 9] = [
     FaultKind::Restore,
     FaultKind::Release,
     FaultKind::HotIndex,
     FaultKind::Account,
     FaultKind::Storm,
     FaultKind::IndexLag,
+    FaultKind::Outputs,
+    FaultKind::OutputFails,
+    FaultKind::OutputAcks,
 ];
 
 /// The source of a storm.
@@ -284,6 +297,8 @@ impl Scenario {
             page_items: 100,
             storm: 0,
             index_lag_ms: 0,
+            has_outputs: false,
+            outputs_down: Vec::new(),
         };
         // Drawn last, so that the seeds from before these kinds still find the same.
         scenario.signal_limit_bytes = (random.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
@@ -305,7 +320,27 @@ impl Scenario {
             random.up_to(999) < share && !ours_work && !without.contains(&kind)
         });
         scenario.lag_indexes(random, without);
+        scenario.deliver_to_outputs(random, begins_at, without);
         scenario
+    }
+
+    /// Draws whether there are outputs, and how they fail.
+    fn deliver_to_outputs(&mut self, random: &mut Seed, begins_at: Timestamp, without: &[FaultKind]) {
+        let (is_on, fails, acks) = (random.up_to(2) == 0, [0, 20, 60, 150][random.place(4)], [0, 60][random.place(2)]);
+        // A restored table would number anew what the outputs know; a later release does not exist for the courier.
+        if !is_on || without.contains(&FaultKind::Outputs) || !self.acknowledge || self.release.is_some() {
+            return;
+        }
+        self.has_outputs = true;
+        self.rates.insert(FaultKind::Outputs, 1);
+        // A claim outlives its invocation by five seconds.
+        self.skew_ms = self.skew_ms.min(1_000);
+        for (kind, rate) in [(FaultKind::OutputFails, fails), (FaultKind::OutputAcks, acks)] {
+            if rate > 0 && !without.contains(&kind) {
+                self.rates.insert(kind, rate);
+            }
+        }
+        super::outputs::outages(self, random, begins_at);
     }
 
     fn lag_indexes(&mut self, random: &mut Seed, without: &[FaultKind]) {
