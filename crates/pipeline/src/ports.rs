@@ -10,6 +10,7 @@
 
 mod bundle;
 mod dispatches;
+mod outputs;
 
 use dispatch::Signal;
 use jiff::{SignedDuration, Timestamp};
@@ -37,6 +38,7 @@ pub use crate::{
 };
 pub use bundle::Ports;
 pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
+pub use outputs::{CourierQueue, OutputTargets, Outputs, ResponseAck, SendError, SendFailure, Sending};
 
 /// The clock.
 pub trait Clock {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use aws::{
     configuration::{ConfigTable, Stored},
-    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
-    sqs::{InnerQueues, QueueUrls, SignalsQueue},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable, OutputsTable},
+    sqs::{InnerQueues, OutputsQueue, QueueUrls, SignalsQueue},
 };
 use aws_config::SdkConfig;
 use pipeline::config::Config;
@@ -79,6 +79,16 @@ impl Console {
     /// The table `dispatches`.
     pub fn dispatches(&self) -> DispatchesTable {
         DispatchesTable::new(&self.aws, self.table("dispatches"))
+    }
+
+    /// The table `outputs`; none if the stack has no courier.
+    pub fn outputs(&self) -> Option<OutputsTable> {
+        self.tables.get("outputs").map(|table| OutputsTable::new(&self.aws, table))
+    }
+
+    /// The queue `outputs`, which the courier reads; none if the stack has no courier.
+    pub fn outputs_queue(&self) -> Option<OutputsQueue> {
+        self.queues.get("outputs").map(|url| OutputsQueue::new(&self.aws, url))
     }
 
     /// The table `deliveries`.

@@ -27,6 +27,7 @@ mod mailed;
 mod messages;
 mod oddities;
 mod open_end;
+mod outputs;
 mod overrides;
 mod parts;
 mod poll;

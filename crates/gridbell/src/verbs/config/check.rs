@@ -11,7 +11,7 @@ use config::{
     file::{File, FileError, Problem},
 };
 use local_stack::{elf, template};
-use stack_client::{FUNCTIONS, logical_id};
+use stack_client::{ALL_FUNCTIONS, logical_id};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +32,7 @@ pub(super) fn built(build: &Path, architecture: Option<&str>) -> Result<()> {
     let template = template::load(&file)?;
     let usual = template.pointer("/Parameters/Architecture/Default").and_then(serde_json::Value::as_str);
     let architecture = architecture.or(usual).context("the template names no Architecture; say --architecture")?;
-    for function in FUNCTIONS {
+    for function in ALL_FUNCTIONS {
         let id = logical_id(function);
         let code = template.pointer(&format!("/Resources/{id}/Properties/CodeUri")).and_then(serde_json::Value::as_str);
         let code = folder.join(code.unwrap_or(&id));
@@ -159,11 +159,11 @@ mod tests {
     use super::*;
 
     /// A build folder like that of `sam build`: a template, and a folder per function.
-    fn build(machines: [u8; 4]) -> tempfile::TempDir {
+    fn build(machines: [u8; 5]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("folder");
         let template = "Parameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n";
         std::fs::write(folder.path().join("template.yaml"), template).expect("written");
-        for (function, machine) in FUNCTIONS.into_iter().zip(machines) {
+        for (function, machine) in ALL_FUNCTIONS.into_iter().zip(machines) {
             let own = folder.path().join(logical_id(function));
             std::fs::create_dir(&own).expect("made");
             let header = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, machine, 0];
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn a_build_for_another_processor_is_refused_before_it_is_deployed() {
         let (x86_64, arm64) = (62, 183);
-        built(build([x86_64; 4]).path(), None).expect("as the template has it");
-        built(build([arm64; 4]).path(), Some("arm64")).expect("as the parameter has it");
-        let one = build([x86_64, x86_64, arm64, x86_64]);
+        built(build([x86_64; 5]).path(), None).expect("as the template has it");
+        built(build([arm64; 5]).path(), Some("arm64")).expect("as the parameter has it");
+        let one = build([x86_64, x86_64, arm64, x86_64, x86_64]);
         let said = built(one.path(), None).expect_err("refused").to_string();
         assert!(said.contains("RetrierFunction/bootstrap was built for arm64, and the function is x86_64"), "{said}");
     }
