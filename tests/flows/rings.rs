@@ -50,7 +50,10 @@ async fn posted(stack: &TestStack, state: &str) -> Result<Value> {
             is_signed(seen)?;
         }
         let found = asked.iter().find(|seen| seen.body["alerts"][0]["state"] == state);
-        Ok(found.map_or_else(|| Checked::NotYet(format!("{} posts", asked.len())), |seen| Checked::Found(seen.body.clone())))
+        Ok(found.map_or_else(
+            || Checked::NotYet(format!("{} posts", asked.len())),
+            |seen| Checked::Found(seen.body.clone()),
+        ))
     })
     .await
 }

@@ -132,11 +132,7 @@ fn channels(
 
 /// The value of an emulator's parameter for a channel without a given secret. A webhook's has the form of a real one.
 fn placeholder_secret(kind: &str) -> String {
-    if kind == "webhook" {
-        format!("whsec_{}", STANDARD.encode(&token::random()[..32]))
-    } else {
-        placeholder_key(kind)
-    }
+    if kind == "webhook" { format!("whsec_{}", STANDARD.encode(&token::random()[..32])) } else { placeholder_key(kind) }
 }
 
 fn unset(source: &str, variable: &str, place: Option<Place>) -> FileError {
@@ -148,7 +144,7 @@ fn unset_at(key: &str, owner: &str, variable: &str, place: Option<Place>) -> Fil
     let text = format!(
         "{variable} is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/{owner}\""
     );
-    FileError::Invalid(Box::new(Problem { place, key: key.to_owned(), text }))
+    FileError::from(Problem { place, key: key.to_owned(), text })
 }
 
 #[cfg(test)]
@@ -162,7 +158,7 @@ mod tests {
 
     #[test]
     fn keys_become_parameters_and_tokens_hashes() {
-        let File { config, api_keys } = File::parse("f", TEXT).expect("good");
+        let File { config, api_keys, .. } = File::parse("f", TEXT).expect("good");
         let prepared =
             prepare(config, &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "s3cr3t".to_owned()))
                 .expect("prepared");
@@ -180,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_set_is_named_with_its_line() {
-        let File { config, api_keys } = File::parse("gridbell.toml", TEXT).expect("good");
+        let File { config, api_keys, .. } = File::parse("gridbell.toml", TEXT).expect("good");
         let error =
             prepare(config, &api_keys, &BTreeMap::new(), &|_| Some(" ".to_owned())).expect_err("refused").to_string();
         assert_eq!(
@@ -195,8 +191,9 @@ mod tests {
             "{TEXT}[contacts]\nemail = ['a@example.com']\nfrom = 'b@example.com'\nsns = 'arn:aws:sns:eu-west-1:123456789012:duty'\n\
              pagerduty = 'env:PD'\nwebhook = {{ url = 'https://a.example.com', secret = 'ssm:/a/hook' }}\n"
         );
-        let File { config, api_keys } = File::parse("f", &text).expect("good");
-        let unset = prepare(config.clone(), &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "k".to_owned()));
+        let File { config, api_keys, .. } = File::parse("f", &text).expect("good");
+        let unset =
+            prepare(config.clone(), &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "k".to_owned()));
         let unset = unset.expect_err("refused").to_string();
         assert!(unset.starts_with("f:12:13: contacts.pagerduty: PD is not set"), "{unset}");
         let prepared = prepare(config, &api_keys, &BTreeMap::new(), &|_| Some("s3cr3t".to_owned())).expect("prepared");

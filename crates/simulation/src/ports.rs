@@ -13,8 +13,9 @@ use pipeline::{
     mail::Mail,
     messages::{self, Delayed, ToAlert, ToHydrate, ToRetry},
     ports::{
-        Backlog, ChannelError, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer, OpenIncidentIndex,
-        OpenPage, PortError, Ports, ProviderApi, Random, Ringer, SignalStream, Watched, WriteError, fifo_id,
+        Backlog, ChannelError, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer,
+        OpenIncidentIndex, OpenPage, PortError, Ports, ProviderApi, Random, Ringer, SignalStream, Watched, WriteError,
+        fifo_id,
     },
 };
 use providers::{ApiRequest, Elements};

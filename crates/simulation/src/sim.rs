@@ -25,9 +25,8 @@ use pipeline::{
 
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Noted, Quarantined, Queued, Reply, Rung, Seed,
-    Sent,
-    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases, rules::Rules,
-    storm::Storming, swarm::live::Live, timers::Timers,
+    Sent, Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases,
+    rules::Rules, storm::Storming, swarm::live::Live, timers::Timers,
 };
 
 /// The default start of a simulation: 2023-12-01T16:40:00Z, the day of the providers' samples.

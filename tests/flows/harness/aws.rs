@@ -145,7 +145,8 @@ impl Aws {
     pub(crate) async fn subscribed_queue(&self, topic: &str) -> Result<String> {
         let answer = self.sqs("CreateQueue", &json!({"QueueName": topic})).await?;
         let queue = answer["QueueUrl"].as_str().context("the queue has no URL")?.to_owned();
-        let (topic, endpoint) = ["sns", "sqs"].map(|service| format!("arn:aws:{service}:us-east-1:000000000000:{topic}")).into();
+        let (topic, endpoint) =
+            ["sns", "sqs"].map(|service| format!("arn:aws:{service}:us-east-1:000000000000:{topic}")).into();
         let form = [
             ("Action", "Subscribe"),
             ("Version", "2010-03-31"),

@@ -128,6 +128,7 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     writeln!(text, "webhook = {{ url = \"{stub}{RINGS}\", secret = \"ssm:/gridbell/ring-secret\" }}")?;
     secrets.insert("/gridbell/pagerduty".to_owned(), ROUTING_KEY.to_owned());
     secrets.insert("/gridbell/ring-secret".to_owned(), SIGNING_SECRET.to_owned());
+    writeln!(text, "[signals]\nheartbeat = \"1m\"")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = File::parse("the flows' configuration", &text)?.config;
     Ok(UpOptions { secrets, ..UpOptions::new(config) })

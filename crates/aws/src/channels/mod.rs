@@ -68,7 +68,10 @@ impl Channels {
 
 impl Clients {
     async fn secret(&self, reference: &Reference) -> Result<Secret, ChannelError> {
-        self.vault.key(reference).await.map_err(|error| ChannelError::Refused(format!("its secret cannot be read: {error}")))
+        self.vault
+            .key(reference)
+            .await
+            .map_err(|error| ChannelError::Refused(format!("its secret cannot be read: {error}")))
     }
 }
 

@@ -21,7 +21,10 @@ pub(super) async fn send(
     for report in &message.alerts {
         let body = pagerduty_event(report, key.expose()).to_string();
         if body.len() > PAGERDUTY_MOST_BYTES {
-            return Err(ChannelError::Refused(format!("the event has {} bytes, more than PagerDuty takes", body.len())));
+            return Err(ChannelError::Refused(format!(
+                "the event has {} bytes, more than PagerDuty takes",
+                body.len()
+            )));
         }
         taken(outgoing.post(&Post { url, headers: &[], body, within: WITHIN }).await)?;
     }

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn sns_says_what_is_wrong() {
-        let body = "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>Topic does not exist</Message>";
+        let body =
+            "<ErrorResponse><Error><Type>Sender</Type><Code>NotFound</Code><Message>Topic does not exist</Message>";
         assert_eq!(said(body), "NotFound: Topic does not exist");
         assert_eq!(said("nothing\n"), "nothing ");
     }

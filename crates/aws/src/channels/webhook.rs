@@ -23,10 +23,7 @@ pub(super) async fn send(
     let secrets = SigningSecrets::parse(secret.expose()).map_err(|error| ChannelError::Refused(error.to_string()))?;
     let (timestamp_s, body) = (Host.now().as_second(), webhook_body(message));
     let signature = secrets.sign(&message.id, timestamp_s, body.as_bytes());
-    let headers = [
-        (ID_HEADER, message.id.clone()),
-        (TIMESTAMP_HEADER, timestamp_s.to_string()),
-        (SIGNATURE_HEADER, signature),
-    ];
+    let headers =
+        [(ID_HEADER, message.id.clone()), (TIMESTAMP_HEADER, timestamp_s.to_string()), (SIGNATURE_HEADER, signature)];
     taken(outgoing.post(&Post { url, headers: &headers, body, within: WITHIN }).await)
 }

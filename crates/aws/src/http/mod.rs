@@ -18,8 +18,8 @@ use reqwest::{
 };
 
 pub use connections::Connections;
-pub use outgoing::{Outgoing, Post, PostAnswer, PostError, allowed, is_public};
 use jiff::SignedDuration;
+pub use outgoing::{Outgoing, Post, PostAnswer, PostError, allowed, is_public};
 use tokio::time::Instant;
 
 use crate::secrets::{KeySource, Secret, Vault};

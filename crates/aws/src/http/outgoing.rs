@@ -149,7 +149,8 @@ impl Resolve for PublicAddresses {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             let is_local = host == "localhost";
-            let fits = |address: &SocketAddr| if is_local { address.ip().is_loopback() } else { is_public(address.ip()) };
+            let fits =
+                |address: &SocketAddr| if is_local { address.ip().is_loopback() } else { is_public(address.ip()) };
             let good: Vec<SocketAddr> = found.into_iter().filter(fits).collect();
             if good.is_empty() {
                 return Err(private(&host).into());
@@ -211,10 +212,28 @@ mod tests {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
         for private in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.0.0.8",
-            "192.0.2.1", "192.168.1.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1",
-            "fd00:ec2::254", "ff02::1", "2001:db8::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe",
-            "2002:7f00:1::1", "::127.0.0.1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "2001:db8::1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::1",
+            "::127.0.0.1",
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
@@ -226,9 +245,17 @@ mod tests {
             assert!(allowed(good).is_ok(), "{good}");
         }
         for bad in [
-            "http://a.example.com", "https://169.254.169.254/latest", "https://10.0.0.1", "https://[fd00:ec2::254]/",
-            "ftp://127.0.0.1", "https://user@a.example.com", "http://localhost.example.com", "a.example.com", "",
-            "https://2130706433.1.1.1.1.1/", "https://[::ffff:10.0.0.1]/",
+            "http://a.example.com",
+            "https://169.254.169.254/latest",
+            "https://10.0.0.1",
+            "https://[fd00:ec2::254]/",
+            "ftp://127.0.0.1",
+            "https://user@a.example.com",
+            "http://localhost.example.com",
+            "a.example.com",
+            "",
+            "https://2130706433.1.1.1.1.1/",
+            "https://[::ffff:10.0.0.1]/",
         ] {
             assert!(allowed(bad).is_err(), "{bad}");
         }

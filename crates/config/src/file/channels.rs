@@ -53,12 +53,14 @@ fn sns(table: &Table<'_>) -> Result<Said, FileError> {
 
 fn topic(value: &str) -> Result<String, String> {
     let parts: Vec<&str> = value.split(':').collect();
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let plain =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     match parts[..] {
         // SNS itself knows a FIFO topic by the end of its name.
-        ["arn", _, "sns", _, _, name] if name.strip_suffix(".fifo").is_some() => {
-            Err("a FIFO topic, to which no telephone, chat or paging service subscribes; write the ARN of a standard topic".to_owned())
-        }
+        ["arn", _, "sns", _, _, name] if name.strip_suffix(".fifo").is_some() => Err(
+            "a FIFO topic, to which no telephone, chat or paging service subscribes; write the ARN of a standard topic"
+                .to_owned(),
+        ),
         ["arn", partition, "sns", region, account, name]
             if partition.starts_with("aws")
                 && plain(partition)
@@ -83,7 +85,8 @@ fn pagerduty(table: &Table<'_>) -> Result<Said, FileError> {
         let key = inner
             .string("key", "a reference (\"ssm:/…\" or \"env:…\")")?
             .ok_or_else(|| inner.problem("key is missing; write key = \"ssm:/gridbell/pagerduty\""))?;
-        let url = inner.string("url", "an address in quotes")?.map(|at| at.parse(table.document, address)).transpose()?;
+        let url =
+            inner.string("url", "an address in quotes")?.map(|at| at.parse(table.document, address)).transpose()?;
         let url = url.unwrap_or_else(|| PAGERDUTY_URL.to_owned());
         return Ok(Said::Channel(Channel::PagerDuty { key: reference(key)?, url }));
     }
@@ -133,7 +136,9 @@ fn address(value: &str) -> Result<String, String> {
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
-        "http" => return Err("http would send alerts in the clear; write https:// (http is for loopback alone)".to_owned()),
+        "http" => {
+            return Err("http would send alerts in the clear; write https:// (http is for loopback alone)".to_owned());
+        }
         _ => return Err("not a web address; write \"https://alerts.example.com/gridbell\"".to_owned()),
     }
     if !url.username().is_empty() || url.password().is_some() {

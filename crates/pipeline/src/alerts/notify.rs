@@ -159,12 +159,7 @@ impl<P: Ports> Alert<'_, P> {
     }
 
     /// Sends the mails of a claimed group, and releases it.
-    async fn send_ready(
-        &self,
-        group: &AlertGroup,
-        mut ready: Vec<Ready>,
-        state: ReadyState,
-    ) -> Result<(), PortError> {
+    async fn send_ready(&self, group: &AlertGroup, mut ready: Vec<Ready>, state: ReadyState) -> Result<(), PortError> {
         let ReadyState { mut failure, is_full } = state;
         if !ready.is_empty() && !ready.iter().any(|one| one.is_urgent) && self.mailer.is_short().await {
             tracing::warn!(alert.group = group.group, "few mails are left for today: these wait");

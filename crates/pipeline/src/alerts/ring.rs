@@ -322,13 +322,14 @@ impl<P: Ports> Alert<'_, P> {
     /// Stores that a channel works again, if it failed before.
     pub(super) async fn channel_worked(&self, id: &str, known: Option<&ChannelHealth>) {
         let Some(known) = known.filter(|known| known.failures > 0) else { return };
-        let worked = update(ChannelRows(self.incidents), &known.channel, From::Known(Some(known.clone())), async |known| {
-            let Some(known) = known.filter(|known| known.failures > 0) else {
-                return Ok::<_, PortError>(Change::Keep(()));
-            };
-            let (revision, write) = (known.revision + 1, self.host.unique());
-            Ok(Change::Write(Box::new(ChannelHealth { revision, write, ..known.worked(self.host.now()) }), ()))
-        });
+        let worked =
+            update(ChannelRows(self.incidents), &known.channel, From::Known(Some(known.clone())), async |known| {
+                let Some(known) = known.filter(|known| known.failures > 0) else {
+                    return Ok::<_, PortError>(Change::Keep(()));
+                };
+                let (revision, write) = (known.revision + 1, self.host.unique());
+                Ok(Change::Write(Box::new(ChannelHealth { revision, write, ..known.worked(self.host.now()) }), ()))
+            });
         match worked.await {
             Ok(_) => self.hint_at(id).await,
             Err(error) => tracing::warn!(channel = id, %error, "that it works again is not stored"),

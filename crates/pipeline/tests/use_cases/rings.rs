@@ -189,7 +189,10 @@ fn a_failing_channel_is_reported_on_the_others_and_resolves() {
     let key = sim.incidents().all().into_iter().find(|row| row.incident.starts_with("channel-failing/"));
     let key = key.expect("an incident").incident;
     let subjects = mail_subjects(&sim);
-    assert!(subjects.iter().any(|subject| subject.starts_with("[gridbell] channel-failing: PagerDuty")), "{subjects:?}");
+    assert!(
+        subjects.iter().any(|subject| subject.starts_with("[gridbell] channel-failing: PagerDuty")),
+        "{subjects:?}"
+    );
     let texts: Vec<String> = sim.rings().into_iter().map(|rung| rung.message.text).collect();
     assert!(texts.iter().any(|text| text.starts_with("MEND ALERT CHANNEL PagerDuty")), "{texts:?}");
     let waiting = incident(&sim, &key).channels;
@@ -197,7 +200,9 @@ fn a_failing_channel_is_reported_on_the_others_and_resolves() {
     pass(&sim, minutes(7));
     let mails = sim.mails().into_iter().map(|(_, mail)| mail);
     let escalated = mails.filter(|mail| mail.subject.contains("escalated")).last().expect("it is escalated");
-    for line in ["Notified as well: SNS topic grid-duty, webhook at chat.example.com.", "Not reached yet: PagerDuty (ssm:"] {
+    for line in
+        ["Notified as well: SNS topic grid-duty, webhook at chat.example.com.", "Not reached yet: PagerDuty (ssm:"]
+    {
         assert!(escalated.text.contains(line), "{}", escalated.text);
     }
     sim.heal();
@@ -222,7 +227,11 @@ fn mails_that_fail_are_reported_on_the_channels_which_escalate_all_the_same() {
     sim.heal();
     pass(&sim, minutes(12));
     assert_eq!(incident(&sim, "channel-failing/mail").status, IncidentStatus::Resolved);
-    assert!(mail_subjects(&sim).iter().any(|subject| subject.contains("hydration-failing")), "{:?}", mail_subjects(&sim));
+    assert!(
+        mail_subjects(&sim).iter().any(|subject| subject.contains("hydration-failing")),
+        "{:?}",
+        mail_subjects(&sim)
+    );
 }
 
 #[test]
@@ -261,12 +270,19 @@ fn a_crash_at_any_call_loses_no_message() {
                 let got = got(&sim, kind);
                 assert!(got.iter().any(|what| what == "firing first"), "{toxic:?} at {number}, {kind}: {got:?}");
                 let most = if matches!(toxic, Toxic::Refuse | Toxic::CrashBefore) { 2 } else { 3 };
-                assert!(got.iter().filter(|what| *what == "firing first").count() <= most, "{toxic:?} at {number}: {got:?}");
+                assert!(
+                    got.iter().filter(|what| *what == "firing first").count() <= most,
+                    "{toxic:?} at {number}: {got:?}"
+                );
             }
             works(&sim, ABOUT);
             pass(&sim, minutes(12));
             for kind in KINDS {
-                assert_eq!(got(&sim, kind).last().map(String::as_str), Some("resolved resolved"), "{toxic:?} at {number}");
+                assert_eq!(
+                    got(&sim, kind).last().map(String::as_str),
+                    Some("resolved resolved"),
+                    "{toxic:?} at {number}"
+                );
             }
         }
     }
@@ -301,14 +317,22 @@ fn each_form_of_a_message_says_the_same() {
     assert_eq!(chat["metadata"]["additionalContext"]["incident"], INCIDENT);
     let body: Value = serde_json::from_str(forms["sqs"].as_str().unwrap()).unwrap();
     assert_eq!((&body["alerts"][0]["incident"], &body["type"]), (&json!(INCIDENT), &json!("gridbell.alert.v1")));
-    let attribute = |name: &str| publication.attributes.iter().find(|(known, _)| *known == name).expect("there").1.clone();
-    assert_eq!((attribute("severity"), attribute("state"), attribute("test")), ("critical".into(), "firing".into(), "false".into()));
+    let attribute =
+        |name: &str| publication.attributes.iter().find(|(known, _)| *known == name).expect("there").1.clone();
+    assert_eq!(
+        (attribute("severity"), attribute("state"), attribute("test")),
+        ("critical".into(), "firing".into(), "false".into())
+    );
     let report = &message.alerts[0];
     let event = pagerduty_event(report, "R0UT1NG");
     assert_eq!((&event["event_action"], &event["routing_key"]), (&json!("trigger"), &json!("R0UT1NG")));
-    assert_eq!((&event["payload"]["severity"], &event["payload"]["summary"]), (&json!("critical"), &json!(report.text)));
+    assert_eq!(
+        (&event["payload"]["severity"], &event["payload"]["summary"]),
+        (&json!("critical"), &json!(report.text))
+    );
     assert!(report.link.as_ref().is_some_and(|link| link.contains("/alerts/")), "{report:?}");
-    let resolved = pagerduty_event(&pipeline::alerts::channels::Report { state: State::Resolved, ..report.clone() }, "k");
+    let resolved =
+        pagerduty_event(&pipeline::alerts::channels::Report { state: State::Resolved, ..report.clone() }, "k");
     assert_eq!(resolved, json!({ "routing_key": "k", "event_action": "resolve", "dedup_key": event["dedup_key"] }));
 }
 

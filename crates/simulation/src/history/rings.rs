@@ -48,12 +48,16 @@ impl Rings {
     ) -> Option<Broken> {
         let text = accepted.body["text"].as_str().unwrap_or_default();
         if text.is_empty() || text.chars().count() > 140 {
-            return Some(Broken::new("one-ring-per-stage", accepted.channel, format!("{text:?} is no line for a phone")));
+            return Some(Broken::new(
+                "one-ring-per-stage",
+                accepted.channel,
+                format!("{text:?} is no line for a phone"),
+            ));
         }
         let reports = accepted.body["alerts"].as_array().cloned().unwrap_or_default();
-        reports.iter().find_map(|report| {
-            of_tests(report, stories, circumstances).or_else(|| self.stages(accepted, report))
-        })
+        reports
+            .iter()
+            .find_map(|report| of_tests(report, stories, circumstances).or_else(|| self.stages(accepted, report)))
     }
 
     fn stages(&mut self, Accepted { channel, invocation, .. }: &Accepted<'_>, report: &Value) -> Option<Broken> {
@@ -131,7 +135,11 @@ pub(super) fn written(
         told.count() + without >= circumstances.channels
     };
     let silent = loud.into_iter().find(|stage| !has(stage))?;
-    Some(Broken::new("ring-arrives", &row.incident, format!("the stage {silent:?} is mailed and does not ring everywhere")))
+    Some(Broken::new(
+        "ring-arrives",
+        &row.incident,
+        format!("the stage {silent:?} is mailed and does not ring everywhere"),
+    ))
 }
 
 fn may_be_test(row: &Incident, stories: &[ProviderTimeline]) -> bool {

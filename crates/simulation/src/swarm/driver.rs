@@ -203,6 +203,7 @@ fn config(scenario: &Scenario) -> Config {
             "channels": channels(scenario),
         },
         "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },
+        "signals": { "heartbeat_s": scenario.heartbeat_s },
     });
     #[expect(
         clippy::expect_used,

@@ -242,7 +242,9 @@ impl State {
     pub(crate) fn ails(&self) -> Option<String> {
         let fails = |poll: &&PollState| poll.under_way || poll.failing.is_some();
         let is_open = |row: &&Incident| {
-            row.waiting.is_some() || row.has_message_waiting() || row.status != IncidentStatus::Resolved && resolves(&row.condition)
+            row.waiting.is_some()
+                || row.has_message_waiting()
+                || row.status != IncidentStatus::Resolved && resolves(&row.condition)
         };
         let poll = self.polls.rows().find(fails).map(|poll| format!("polls of {}", poll.source));
         poll.or_else(|| self.incidents.rows().find(is_open).map(|row| row.incident.clone()))

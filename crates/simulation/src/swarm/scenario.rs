@@ -198,6 +198,8 @@ pub(crate) struct Scenario {
     pub(crate) storm: usize,
     /// The longest delay of an index, in milliseconds.
     pub(crate) index_lag_ms: u64,
+    /// How often a heartbeat signal is sent, in seconds; 0: never.
+    pub(crate) heartbeat_s: u32,
     pub(crate) rings: Rings,
 }
 
@@ -303,6 +305,7 @@ impl Scenario {
             page_items: 100,
             storm: 0,
             index_lag_ms: 0,
+            heartbeat_s: 0,
             rings: Rings::default(),
         };
         // Drawn last, so that the seeds from before these kinds still find the same.
@@ -320,9 +323,9 @@ impl Scenario {
             random.up_to(999) < share && !ours_work && !without.contains(&kind)
         });
         scenario.lag_indexes(random, without);
-        scenario.ring(random, begins_at, |kind, random: &mut Seed| {
-            random.up_to(999) < share && !without.contains(&kind)
-        });
+        scenario.heartbeat_s = [0, 0, 60, 300][random.place(4)];
+        scenario
+            .ring(random, begins_at, |kind, random: &mut Seed| random.up_to(999) < share && !without.contains(&kind));
         scenario
     }
 

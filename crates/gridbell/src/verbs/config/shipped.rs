@@ -62,7 +62,9 @@ fn channels(config: &mut Config, running: &Config, allowed: Allowed<'_>) -> Resu
         match (&*secret, runs.and_then(Channel::secret)) {
             (Reference::Env(_), Some(known)) if local => *secret = known.clone(),
             (key @ Reference::Env(_), _) => {
-                bail!("{place}: {key} cannot be read by functions that run already; put the secret into SSM and write ssm:/…")
+                bail!(
+                    "{place}: {key} cannot be read by functions that run already; put the secret into SSM and write ssm:/…"
+                )
             }
             (key @ Reference::Ssm(path), _) if !path.starts_with(secrets.unwrap_or("/")) => bail!(
                 "{place}: the functions may read below {} alone, and {key} lies elsewhere",

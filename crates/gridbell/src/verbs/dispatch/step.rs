@@ -179,7 +179,10 @@ impl fmt::Display for Known {
                 write!(f, "{channel} accepted a message about {incident} ({stage})")
             }
             Self::Rings { incident, stage, channel, failures, error } => {
-                write!(f, "{channel} has not accepted a message about {incident} ({stage}) yet, after {failures} failures")?;
+                write!(
+                    f,
+                    "{channel} has not accepted a message about {incident} ({stage}) yet, after {failures} failures"
+                )?;
                 error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
             }
             Self::AcknowledgedBy { incident, by } => write!(f, "{by} acknowledged {incident}"),

@@ -7,9 +7,8 @@ use aws::dynamo::{Failing, QuarantinedJob, StoredJob};
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    alerts::channels::ChannelLog,
-    conditions::Condition, incident::Incident, job::JobKind, ports::Dispatches, record::SubjectRecord,
-    timeline::Event as Recorded,
+    alerts::channels::ChannelLog, conditions::Condition, incident::Incident, job::JobKind, ports::Dispatches,
+    record::SubjectRecord, timeline::Event as Recorded,
 };
 use serde_json::json;
 
@@ -198,9 +197,10 @@ fn of_incident(incident: &Incident) -> Vec<Step> {
 /// What a channel besides mail got of an incident, and what it will get.
 fn of_channel(incident: &str, log: &ChannelLog) -> Vec<Step> {
     let (incident, channel) = (|| incident.to_owned(), || log.channel.to_string());
-    let sent = log.sent.iter().map(|(stage, at)| {
-        step(*at, Known::Rung { incident: incident(), stage: stage.clone(), channel: channel() })
-    });
+    let sent = log
+        .sent
+        .iter()
+        .map(|(stage, at)| step(*at, Known::Rung { incident: incident(), stage: stage.clone(), channel: channel() }));
     let waits = log.waiting.iter().flat_map(|ring| {
         let (failures, error) = (ring.failures, ring.error.clone());
         let rings = move |stage: &String| {

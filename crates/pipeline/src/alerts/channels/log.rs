@@ -90,13 +90,7 @@ pub(crate) enum Attempt {
 
 impl ChannelLog {
     fn new(channel: &Channel, opened_at: Timestamp) -> Self {
-        Self {
-            channel: channel.clone(),
-            known_as: opened_at,
-            notified: false,
-            sent: BTreeMap::new(),
-            waiting: None,
-        }
+        Self { channel: channel.clone(), known_as: opened_at, notified: false, sent: BTreeMap::new(), waiting: None }
     }
 
     /// Whether a message is due, and no other invocation sends it.
@@ -134,8 +128,7 @@ impl ChannelLog {
         if fresh.is_empty() {
             return;
         }
-        let fresh_ring =
-            || Ring { stages: Vec::new(), since: now, next_at, failures: 0, error: None, claim: None };
+        let fresh_ring = || Ring { stages: Vec::new(), since: now, next_at, failures: 0, error: None, claim: None };
         let ring = self.waiting.get_or_insert_with(fresh_ring);
         ring.stages.extend(fresh.into_iter().filter(|stage| !ring.stages.contains(stage)).collect::<Vec<_>>());
         if ring.failures == 0 {

@@ -82,7 +82,11 @@ fn chat(message: &ChannelMessage) -> Value {
     };
     let incident = first.map(|report| report.incident.as_str()).unwrap_or_default();
     let thread = first.map(|report| report.deduplication.as_str()).unwrap_or_default();
-    let steps: Vec<String> = first.and_then(|report| report.link.as_ref()).into_iter().map(|link| format!("<{link}|Open and acknowledge>")).collect();
+    let steps: Vec<String> = first
+        .and_then(|report| report.link.as_ref())
+        .into_iter()
+        .map(|link| format!("<{link}|Open and acknowledge>"))
+        .collect();
     json!({
         "version": "1.0",
         "source": "custom",

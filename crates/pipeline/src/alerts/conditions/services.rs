@@ -84,7 +84,10 @@ pub(super) fn channel_failing(health: Option<&ChannelHealth>, now: Timestamp) ->
         return Verdict::firing(since, health.name.clone(), detail);
     }
     if health.is_quiet(now) {
-        return Verdict::resolved(now, "nothing was to be sent there for half an hour, so whether it works is not known");
+        return Verdict::resolved(
+            now,
+            "nothing was to be sent there for half an hour, so whether it works is not known",
+        );
     }
     Verdict::Undecided
 }
