@@ -8,6 +8,8 @@ use super::{paths::paths, workspace};
 struct Order(&'static [&'static [&'static str]]);
 
 const PIPELINE: Order = Order(&[
+    // A crate of its own, which stands above all of it.
+    &["config"],
     &["zone"],
     &["fifo"],
     &["standard_webhooks"],
