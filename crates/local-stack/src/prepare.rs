@@ -231,7 +231,7 @@ mod tests {
         let unset =
             prepare(config.clone(), &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "k".to_owned()));
         let unset = unset.expect_err("refused").to_string();
-        assert!(unset.starts_with("f:11:13: contacts.pagerduty: PD is not set"), "{unset}");
+        assert!(unset.starts_with("f:12:13: contacts.pagerduty: PD is not set"), "{unset}");
         let prepared = prepare(config, &api_keys, &BTreeMap::new(), &|_| Some("s3cr3t".to_owned())).expect("prepared");
         let topic = "arn:aws:sns:us-east-1:000000000000:duty".to_owned();
         assert_eq!(prepared.config.contacts.channels.to[0], Channel::Sns { topic });

@@ -7,6 +7,9 @@ use super::{paths::paths, workspace};
 /// What a module uses stands on its line or above. A module without a line of its own stands where its parent does.
 struct Order(&'static [&'static [&'static str]]);
 
+/// Crates that `pipeline` passes on under their own name. They stand above all its modules.
+const PASSED_ON: [&str; 1] = ["config"];
+
 const PIPELINE: Order = Order(&[
     &["zone"],
     &["fifo"],
@@ -80,9 +83,8 @@ impl Order {
         let name = module.join("::");
         let Some(own) = self.line_of(module) else { return vec![format!("{name} has no place: add it to its order")] };
         let mut found: Vec<String> = Vec::new();
-        let used = paths(text).into_iter().map(|path| resolved(module, path));
-        let is_module = |used: &Vec<String>| used.first().is_some_and(|first| !CRATES.contains(&first.as_str()));
-        for used in used.filter(is_module) {
+        let is_ours = |used: &Vec<String>| used.first().is_some_and(|first| !PASSED_ON.contains(&first.as_str()));
+        for used in paths(text).into_iter().map(|path| resolved(module, path)).filter(is_ours) {
             match self.line_of(&used) {
                 Some(line) if line <= own => {}
                 Some(_) => found.push(format!("{name} must not use {}", used.join("::"))),
