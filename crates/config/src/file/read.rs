@@ -66,7 +66,7 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
 
 fn acks(table: &Table<'_>) -> Result<Vec<TokenHash>, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["token"]));
+    mistakes.keys(table.only(&["token"]));
     let tokens = mistakes.keep(source::tokens(table));
     mistakes.or(tokens)
 }
