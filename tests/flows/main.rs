@@ -5,7 +5,7 @@
 
 mod bulk;
 mod chaos;
-mod controller;
+mod consumers;
 mod copies;
 mod cut;
 mod deadlines;
@@ -22,6 +22,7 @@ mod odd_inputs;
 mod openvolt;
 mod poll;
 mod processes;
+mod rings;
 mod sandbox;
 mod sites;
 mod stack;
@@ -50,9 +51,10 @@ fn main() -> anyhow::Result<ExitCode> {
         stopped::cases(),
         failing::cases(),
         incidents::cases(),
+        rings::cases(),
         epoch::cases(),
         deadlines::cases(),
-        controller::cases(),
+        consumers::cases(),
         endpoint::cases(),
         headers::cases(),
         evil::cases(),

@@ -27,6 +27,7 @@ fn a_whole_file_is_read() {
     assert_eq!(voltus.api_key, Some(Reference::Ssm("/gridbell/voltus-prod".to_owned())));
     assert_eq!(config.sources["leap-staging"].tokens.len(), 2);
     assert_eq!(config.deadlines.lead_s, 600);
+    assert_eq!(config.signals.heartbeat_s, 300);
     let mill = &config.sites["voltus-prod/d4z9"];
     assert_eq!((mill.name.as_deref(), mill.timezone.as_deref()), (Some("Mill"), Some("America/Los_Angeles")));
     assert_eq!(mill.contacts.as_ref().expect("contacts").email, ["mill-duty@example.com"]);
@@ -78,7 +79,7 @@ fn the_file_as_a_whole() {
         ("[sources", "gridbell.toml:1:9: not TOML: unclosed table, expected `]`"),
         (
             "[sorces.x]\n",
-            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, sites",
+            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, signals, sites",
         ),
         ("sources = 1", "gridbell.toml:1:11: sources: a number where a table belongs"),
         ("[sources]\nx = 'y'", "gridbell.toml:2:5: sources.x: a string where a table belongs"),
@@ -119,6 +120,67 @@ fn a_source() {
     ]);
     let twice = refused("[sources.x]\nprovider='nvgrid'\n[sources.x]\nprovider='nvgrid'");
     assert!(twice.starts_with("gridbell.toml:3:"), "{twice}");
+}
+
+#[test]
+fn channels() {
+    let with = |lines: &str| format!("{NVGRID}[contacts]\nemail = ['a@b.c']\nfrom = 'd@e.f'\n{lines}");
+    let arn = "arn:aws:sns:us-east-1:123456789012:duty";
+    let own = "[sources.n.contacts]\nsns = 'off'\nring_tests = true\n";
+    let text = with(&format!(
+        "sns = '{arn}'\npagerduty = 'ssm:/gridbell/pd'\nwebhook = {{ url = 'https://a.example.com/x?y=1', secret = 'env:S' }}\n{own}"
+    ));
+    let config = File::parse("f", &text).expect("good").config;
+    let names = |source: &str| config.channels(source).to.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names("other"), ["SNS topic duty", "PagerDuty (ssm:/gridbell/pd)", "webhook at a.example.com"]);
+    assert_eq!(names("n"), ["PagerDuty (ssm:/gridbell/pd)", "webhook at a.example.com"]);
+    assert!(config.channels("n").ring_tests && !config.channels("other").ring_tests);
+    let eu = with("pagerduty = { key = 'env:K', url = 'https://events.eu.pagerduty.com/v2/enqueue' }");
+    let json = File::parse("f", &eu).expect("good").config.to_json();
+    assert!(
+        json.contains(r#"{"kind":"pagerduty","key":"env:K","url":"https://events.eu.pagerduty.com/v2/enqueue"}"#),
+        "{json}"
+    );
+    let webhook = |url: &str| with(&format!("webhook = {{ url = '{url}', secret = 'env:S' }}"));
+    check(&[
+        (
+            &with("sns = 'duty'"),
+            "gridbell.toml:6:7: contacts.sns: not the ARN of an SNS topic; write \"arn:aws:sns:us-east-1:123456789012:grid-duty\"",
+        ),
+        (
+            &with(&format!("sns = '{arn}.fifo'")),
+            "gridbell.toml:6:7: contacts.sns: a FIFO topic, to which no telephone, chat or paging service subscribes; write the ARN of a standard topic",
+        ),
+        (
+            &with("pagerduty = 'R0UT1NGKEY'"),
+            "gridbell.toml:6:13: contacts.pagerduty: a value stands where a reference belongs; keep the key out of this file and write \"ssm:/gridbell/pagerduty\" or \"env:PAGERDUTY_API_KEY\"",
+        ),
+        (
+            &with("pagerduty = { url = 'https://a' }"),
+            "gridbell.toml:6:13: contacts.pagerduty: key is missing; write key = \"ssm:/gridbell/pagerduty\"",
+        ),
+        (
+            &with("webhook = 'https://a.example.com'"),
+            "gridbell.toml:6:11: contacts.webhook: not a webhook; write webhook = { url = \"https://…\", secret = \"ssm:/…\" }, or \"off\"",
+        ),
+        (
+            &with("webhook = { url = 'https://a' }"),
+            "gridbell.toml:6:11: contacts.webhook: secret is missing; write secret = \"ssm:/gridbell/alert-webhook\"",
+        ),
+        (
+            &webhook("http://a.example.com"),
+            "gridbell.toml:6:19: contacts.webhook.url: http would send alerts in the clear; write https:// (http is for loopback alone)",
+        ),
+        (
+            &webhook("https://u:p@a.example.com"),
+            "gridbell.toml:6:19: contacts.webhook.url: holds a user or a password; write the address alone",
+        ),
+        (&with("ring_tests = 'yes'"), "gridbell.toml:6:14: contacts.ring_tests: a string where true or false belongs"),
+        (
+            &with("slack = 1"),
+            "gridbell.toml:6:1: contacts.slack: unknown key; known here: email, from, remind, escalate, group_wait, group_interval, sns, pagerduty, webhook, ring_tests",
+        ),
+    ]);
 }
 
 #[test]
@@ -276,6 +338,33 @@ fn polling() {
         let json = config.to_json();
         assert!(json.contains(&format!("\"tokens\":[]{}", read.trim_start_matches("[]"))), "{json}");
     }
+}
+
+#[test]
+fn heartbeats() {
+    let every = |value: &str| format!("{NVGRID}[signals]\nheartbeat = {value}");
+    let interval = "gridbell.toml:4:13: signals.heartbeat: no interval; write \"off\" or \"5m\": from 1m to 1h";
+    check(&[
+        (&every("'often'"), interval),
+        (&every("'59s'"), interval),
+        (&every("'61m'"), interval),
+        (
+            &every("300"),
+            "gridbell.toml:4:13: signals.heartbeat: a number where \"off\" or a duration in quotes (\"5m\") belongs",
+        ),
+        (
+            &format!("{NVGRID}[signals]\nheartbeats = '5m'"),
+            "gridbell.toml:4:1: signals.heartbeats: unknown key; known here: heartbeat",
+        ),
+    ]);
+    for (text, seconds) in [("'off'", None), ("'1m'", Some(60)), ("'1h'", Some(3_600))] {
+        let config = File::parse("f", &every(text)).expect("good").config;
+        assert_eq!(config.signals.heartbeat().map(|every| every.as_secs()), seconds);
+        let json = config.to_json();
+        assert_eq!(json.contains("\"signals\":{\"heartbeat_s\":"), seconds.is_some(), "{json}");
+        assert_eq!(pipeline::config::Config::parse(&json).expect("good"), config);
+    }
+    assert_eq!(File::parse("f", NVGRID).expect("good").config.signals.heartbeat(), None);
 }
 
 #[test]
@@ -580,6 +669,15 @@ fn what_only_a_deployment_needs() {
             "gridbell.toml:3:11: sources.v.api_key: only the local stack can read env:KEY; put the key into SSM and write \"ssm:/gridbell/v\"",
             "gridbell.toml:5:1: sources.n: token is missing, so no webhook is accepted; write the hash of a token of your own",
             "gridbell.toml:5:1: acks: acknowledge = true, and no token lets a controller acknowledge; write [acks] with a token",
+        ]
+    );
+    let ringing = format!(
+        "{NVGRID}token = '{HASH}'\n[contacts]\nemail = ['a@b.c']\nfrom = 'd@e.f'\npagerduty = 'env:PD'\n[sources.n.contacts]\nsns = 'off'\n"
+    );
+    assert_eq!(
+        mistakes(&ringing),
+        [
+            "gridbell.toml:7:13: contacts.pagerduty: only the local stack can read env:PD; put it into SSM and write \"ssm:/…\""
         ]
     );
     let whole = format!(

@@ -26,6 +26,6 @@ pub use console::{Console, DeployedStack, Place};
 pub use deployed::emulated_api;
 pub use description::{Description, SourceDescription};
 pub use error::{OpenError, plainly};
-pub use functions::{FUNCTIONS, Functions, Mapping, ProbeError, Scaling, Update, logical_id};
+pub use functions::{ALIAS, Alias, FUNCTIONS, Functions, Mapping, ProbeError, Published, Scaling, Update, logical_id};
 pub use http::client as http_client;
 pub use queues::{Counts, DeadLetter, Queues};

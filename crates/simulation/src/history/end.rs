@@ -16,6 +16,8 @@ pub(super) fn check(seen: &Checker) -> Vec<Broken> {
         found.extend(incidents(seen));
     }
     found.extend(dead_letters(seen));
+    // If our own services fail, a signal may be sent and not yet noted as sent.
+    found.extend(seen.signals.heartbeats_left_out().filter(|_| !seen.circumstances.ours_fail));
     found.extend(seen.left.iter().map(|left| Broken::new("drains", "queues and outbox", left.clone())));
     found
 }
@@ -92,6 +94,9 @@ fn incidents(seen: &Checker) -> Vec<Broken> {
                 found.push(Broken::new("incident-closes", &row.incident, format!("it is open still: {}", row.detail)));
             }
             continue;
+        }
+        if row.has_message_waiting() {
+            found.push(Broken::new("ring-arrives", &row.incident, "a message to a channel still waits"));
         }
         // An incident that was resolved before its first mail needs no mail.
         if !row.mails.is_empty() && !row.mails.contains_key("resolved") {

@@ -11,7 +11,7 @@ use super::{
     diff::{Change, changes},
     fleet::Deployed,
     rollout::{self, Wanted, roll_out},
-    shipped::{Shipped, complete},
+    shipped::{Allowed, Shipped, complete},
 };
 use crate::{
     console::{Console, Place, StackInfo, Which},
@@ -24,7 +24,8 @@ pub(super) const EXAMPLES: &str = "\
 What the file leaves open stays as it runs: the tokens of sources that name none, [acks], [contacts]. A new source without a
 token gets one, whose address is printed once.
 
-Every function is restarted and says what it runs with. Where one does not run with it, what ran before is restored.
+A version of every function is published and says what it runs with; then all take over together. Where one does not run with it,
+what ran before is restored. A parameter that a deployment has changed takes effect with the next apply.
 
 Examples:
   gridbell config apply --stack gridbell --profile duty --dry-run
@@ -87,8 +88,7 @@ impl Apply {
     async fn wanted(&self, console: &Console, stack: &StackInfo, running: &Config) -> Result<Shipped> {
         let Some(number) = self.version else {
             let local = matches!(console.place, Place::Local { .. });
-            let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
-            return complete(File::load(&self.config)?.config, running, local, secrets);
+            return complete(File::load(&self.config)?.config, running, Allowed::of(stack, local));
         };
         let version = console.configurations().version(number).await.map_err(|error| console.refusal(error))?;
         let Some(version) = version else {
@@ -133,8 +133,7 @@ fn lies_in(address: &str, identity: &str) -> bool {
 
 /// The number of keys that differ between a file, completed as for an apply, and the running configuration.
 pub(crate) fn differences(file: &Path, running: &Config, stack: &StackInfo, local: bool) -> Result<usize> {
-    let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
-    let shipped = complete(File::load(file)?.config, running, local, secrets)?;
+    let shipped = complete(File::load(file)?.config, running, Allowed::of(stack, local))?;
     Ok(changes(&serde_json::to_value(running)?, &serde_json::to_value(&shipped.config)?).len())
 }
 

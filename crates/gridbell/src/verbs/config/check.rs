@@ -18,15 +18,29 @@ Examples:
   gridbell config check --config gridbell.toml
   gridbell config check --deploy                                    also what only a deployment needs
   gridbell config check --build target/sam                          between `sam build` and `sam deploy`
+  gridbell config check --build template-v0.1.0-x86_64.yaml         beside the packages of a release, before `sam deploy`
   gridbell config check --build target/sam --architecture arm64     where parameters.yaml says Architecture: arm64";
 
-/// Checks that the functions built by `sam build` run on the processor that they are deployed to.
-pub(super) fn built(folder: &Path, architecture: Option<&str>) -> Result<()> {
-    let template = template::load(&folder.join("template.yaml"))?;
+/// Checks that the functions of a template run on the processor that they are deployed to. `build` is the folder that
+/// `sam build` has made, or the template of a release beside its packages.
+pub(super) fn built(build: &Path, architecture: Option<&str>) -> Result<()> {
+    let (folder, file) = if build.is_file() {
+        (build.parent().unwrap_or(Path::new(".")), build.to_owned())
+    } else {
+        (build, build.join("template.yaml"))
+    };
+    let template = template::load(&file)?;
     let usual = template.pointer("/Parameters/Architecture/Default").and_then(serde_json::Value::as_str);
     let architecture = architecture.or(usual).context("the template names no Architecture; say --architecture")?;
     for function in FUNCTIONS {
-        elf::check(&folder.join(logical_id(function)).join("bootstrap"), architecture)?;
+        let id = logical_id(function);
+        let code = template.pointer(&format!("/Resources/{id}/Properties/CodeUri")).and_then(serde_json::Value::as_str);
+        let code = folder.join(code.unwrap_or(&id));
+        if code.extension().is_some_and(|extension| extension == "zip") {
+            elf::check_package(&code, architecture)?;
+        } else {
+            elf::check(&code.join("bootstrap"), architecture)?;
+        }
     }
     Ok(())
 }
@@ -119,6 +133,11 @@ fn alerts(out: &mut String, contacts: &Contacts) {
     let _ = writeln!(out, "    mails that can wait are grouped for {wait_s} s, further ones for {interval_s} s");
     for step in &contacts.escalate {
         let _ = writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "));
+    }
+    if !contacts.channels.is_empty() {
+        let names = contacts.channels.to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let tests = if contacts.channels.ring_tests { ", tests too" } else { ", but not for tests" };
+        let _ = writeln!(out, "    rings {names}{tests}");
     }
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod fleet;
 mod history;
+mod renewal;
 mod rollout;
 #[cfg(test)]
 mod rollout_tests;
@@ -13,6 +14,11 @@ mod shipped;
 use std::path::PathBuf;
 
 use anyhow::Result;
+
+use crate::{
+    console::{Console, StackInfo},
+    progress::Step,
+};
 
 pub(crate) use apply::differences;
 #[cfg(test)]
@@ -31,8 +37,8 @@ pub(crate) enum ConfigVerb {
         /// Also report what only a deployment needs: keys in SSM, a token for each source, [acks], [contacts]
         #[arg(long)]
         deploy: bool,
-        /// Folder made by `sam build`: also check that its functions run on the target processor
-        #[arg(long, value_name = "FOLDER")]
+        /// Folder made by `sam build`, or template of a release: also check that its functions run on the target processor
+        #[arg(long, value_name = "PATH")]
         build: Option<PathBuf>,
         /// Target processor [default: the template's]
         #[arg(long, value_name = "NAME", requires = "build", value_parser = ["x86_64", "arm64"])]
@@ -47,6 +53,11 @@ pub(crate) enum ConfigVerb {
     /// List every applied version, and mark the running one.
     #[command(after_help = "Examples:\n  gridbell config history\n  gridbell config history --json --stack gridbell")]
     History(history::History),
+}
+
+/// Replaces the processes of all functions of a stack; `why` is shown in Lambda's console.
+pub(crate) async fn renew(console: &Console, stack: &StackInfo, why: &str, step: &dyn Step) -> Result<()> {
+    Ok(renewal::all(&fleet::Deployed::new(console, stack), why, step).await?)
 }
 
 /// Runs the verb.
