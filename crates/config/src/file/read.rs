@@ -100,7 +100,7 @@ const HEARTBEAT_S: RangeInclusive<u32> = 60..=3_600;
 
 fn acks(table: &Table<'_>) -> Result<Vec<TokenHash>, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["token"]));
+    mistakes.keys(table.only(&["token"]));
     let tokens = mistakes.keep(source::tokens(table));
     mistakes.or(tokens)
 }
