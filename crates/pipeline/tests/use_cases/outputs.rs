@@ -241,11 +241,11 @@ fn what_fails_for_a_day_is_kept_and_can_be_replayed() {
     sim.replies("gateway", []);
     announces(&sim, 1, 6);
     run_for(&sim, 120);
-    assert_eq!(got(&sim, "gateway"), ["dispatch.scheduled 2"]);
+    assert_eq!(got(&sim, "gateway"), ["dispatch.ended 2"]);
     // A newer version has arrived, so nothing is left to be replayed.
     sim.put(Inner::Outputs, &to_json(&ToCourier::Replay { output: "gateway".to_owned(), subject: None }).unwrap());
     run_for(&sim, 120);
-    assert_eq!(got(&sim, "gateway"), ["dispatch.scheduled 2"]);
+    assert_eq!(got(&sim, "gateway"), ["dispatch.ended 2"]);
     assert!(sim.lanes().iter().all(|lane| lane.kept.is_empty()));
     assert_eq!(failing(&sim).last().map(String::as_str), Some("[gridbell] Resolved: output-failing: gateway"));
 }
