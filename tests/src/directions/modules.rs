@@ -66,9 +66,6 @@ const GRIDBELL: Order = Order(&[
     &["cli"],
 ]);
 
-/// Crates that `pipeline` re-exports: no modules of its own.
-const CRATES: [&str; 1] = ["config"];
-
 impl Order {
     /// The line of a module: its own, or that of the nearest module around it.
     fn line_of(&self, module: &[String]) -> Option<usize> {

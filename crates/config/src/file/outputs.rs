@@ -104,7 +104,7 @@ fn list<'d, T>(
         let key_name = format!("{}.{key}", table.name);
         return Err(table.document.problem(table.offset_of(key), key_name, "an empty list; leave the key out for all"));
     }
-    values.into_iter().map(parse).collect::<Result<Vec<T>, _>>().map(Some)
+    values.into_iter().map(|value| value.and_then(&parse)).collect::<Result<Vec<T>, _>>().map(Some)
 }
 
 fn needed(
