@@ -36,8 +36,8 @@ use pipeline::{
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
+pub use listing::{Failing, Listed, QuarantinedJob, StoredJob, Wanted};
 pub use outputs::OutputsTable;
-pub use listing::{Failing, Kept, Listed, PutAside, Wanted};
 
 use crate::client::unavailable;
 use item::Item;
