@@ -14,7 +14,7 @@ use crate::{
     http::{self, HttpApi, HttpApiError, Limits},
     secrets::AwsKeys,
     sqs::{OutputsQueue, QueueUrls, WatchedUrls},
-    targets::Targets,
+    targets::Targets as OutputTargets,
 };
 
 /// What to log: a filter such as `info` or `info,aws=debug`.
@@ -201,10 +201,10 @@ impl<'a> Environment<'a> {
     }
 
     /// Where the outputs are.
-    pub fn output_targets(&self, aws: &SdkConfig) -> Result<Targets<AwsKeys>, EnvironmentError> {
+    pub fn output_targets(&self, aws: &SdkConfig) -> Result<OutputTargets<AwsKeys>, EnvironmentError> {
         let public = self.provider_connections()?;
         let keys = AwsKeys::new(aws, public.client());
-        Ok(Targets::new(aws, self.extra_roots()?.as_deref(), public.client(), keys)?)
+        Ok(OutputTargets::new(aws, self.extra_roots()?.as_deref(), public.client(), keys)?)
     }
 
     fn provider_connections(&self) -> Result<http::Connections, EnvironmentError> {

@@ -1,5 +1,7 @@
 //! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and the sweep of each minute.
 
+use std::fmt;
+
 use futures_util::{
     future::{join_all, join3, join5},
     lock::Mutex,
@@ -47,12 +49,17 @@ pub struct Retrier<'a, P: Ports> {
 }
 
 /// The table and the queue of the courier.
-#[derive(Debug)]
 pub struct CourierPorts<'a, P: Ports> {
     /// The table `outputs`.
     pub outputs: &'a P::Outputs,
     /// The queue `outputs`.
     pub queue: &'a P::CourierQueue,
+}
+
+impl<P: Ports> fmt::Debug for CourierPorts<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CourierPorts").finish_non_exhaustive()
+    }
 }
 
 impl<P: Ports> Clone for CourierPorts<'_, P> {

@@ -61,6 +61,7 @@ fn condition(kind: IncidentKind, about: &str) -> Condition {
         IncidentKind::MissedDelivery => Condition::MissedDelivery { dispatch: subject },
         IncidentKind::DeadLetter => Condition::GivenUp { source, about: about.to_owned() },
         IncidentKind::SourceDown => Condition::SourceDown { source },
+        IncidentKind::OutputFailing => Condition::OutputFailing { output: about.to_owned() },
     }
 }
 

@@ -78,6 +78,7 @@ pub(crate) fn conditions() -> Vec<Condition> {
         Condition::UnknownEvent { source: source() },
         Condition::GivenUp { source: source(), about: "voltus-prod, delivery d-1".to_owned() },
         Condition::DeadLetters { queue: Watched::AlertsDead },
+        Condition::OutputFailing { output: "site-gateway".to_owned() },
     ]
 }
 

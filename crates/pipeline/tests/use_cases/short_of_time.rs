@@ -47,6 +47,9 @@ impl<'a> Ports for Hurried<'a> {
     type Incidents = Invocation<'a>;
     type ProviderApi = Invocation<'a>;
     type Mailer = Invocation<'a>;
+    type Outputs = Invocation<'a>;
+    type CourierQueue = Invocation<'a>;
+    type OutputTargets = Invocation<'a>;
 }
 
 impl Random for Hurried<'_> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Firing, OutputEvidence, StageReport, Verdict};
+use super::{Firing, OutputEvidence, Verdict};
 use crate::outputs::lane::LaneSummary;
 
 /// How many subjects a report names.
@@ -84,9 +84,12 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::outputs::{
+    use crate::{
+        alerts::condition::StageReport,
+        outputs::{
         lane::LaneKey,
         state::{NOTIFY_AFTER, OutputFailure, OutputState},
+        },
     };
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
