@@ -15,7 +15,7 @@ pub mod token;
 
 pub use contacts::{Audience, Contacts, Escalation, SourceContacts};
 pub use model::{Acks, Config, ConfigError, MAX_JSON_BYTES};
-pub use output::{Output, OutputTarget, Routed};
+pub use output::{Output, OutputTarget, Routed, matches};
 pub use reference::Reference;
 pub use site::{Site, SiteContacts};
 pub use source::{Deadlines, Environment, Source, USUAL_POLL_S};

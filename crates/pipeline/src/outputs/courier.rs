@@ -84,6 +84,10 @@ impl<P: Ports> Courier<'_, P> {
     /// Handles a batch of the queue `signals`. Returns the ids of the messages to deliver again: of a subject, the first
     /// that could not be stored and all after it.
     pub async fn signals(&self, messages: Vec<Message>) -> Vec<String> {
+        if self.config.outputs.is_empty() {
+            tracing::error!("the configuration has no output: the signals stay in their queue");
+            return messages.into_iter().map(|message| message.id).collect();
+        }
         let (mut subjects, mut failed) = (BTreeMap::<Subject, Vec<(String, OutputEvent)>>::new(), Vec::new());
         for Message { id, body, .. } in messages {
             match OutputEvent::parse(body, self.config) {

@@ -7,6 +7,7 @@ mod functions;
 mod lambda;
 mod mail;
 mod nvgrid;
+mod outputs;
 mod provider;
 mod registered;
 mod stack;
@@ -183,6 +184,7 @@ async fn examine(examined: &Examined<'_>, sends_mail: bool) -> Vec<CheckResult> 
         provider::checks(examined),
         endpoint::checks(examined),
         registered::checks(examined),
+        outputs::checks(examined),
         amazon::checks(examined),
         lambda::checks(examined),
         if sends_mail { mail::checks(examined) } else { Vec::new() },
