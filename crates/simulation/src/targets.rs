@@ -61,9 +61,12 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
-    /// The next reply of an output; the last one repeats. Without replies it takes everything.
-    fn reply(&mut self, output: &str) -> TargetReply {
-        let Some(replies) = self.replies.get_mut(output) else { return TargetReply::Takes };
+    /// The next reply of an output, for that subject or for all; the last one repeats. Without replies it takes
+    /// everything.
+    fn reply(&mut self, output: &str, subject: &str) -> TargetReply {
+        let of_subject = format!("{output}/{subject}");
+        let key = if self.replies.contains_key(&of_subject) { &of_subject } else { output };
+        let Some(replies) = self.replies.get_mut(key) else { return TargetReply::Takes };
         match replies.len() {
             0 => TargetReply::Takes,
             1 => replies[0],
@@ -73,7 +76,8 @@ impl Targets {
 }
 
 impl Simulation {
-    /// Sets what an output does with the next events; the last reply repeats.
+    /// Sets what an output does with the next events, or with those of one subject (`output/subject`); the last reply
+    /// repeats.
     pub fn replies(&self, output: &str, replies: impl IntoIterator<Item = TargetReply>) {
         self.with(|state| state.targets.replies.insert(output.to_owned(), replies.into_iter().collect()));
     }
@@ -189,7 +193,7 @@ impl State {
     ) -> Result<Option<ResponseAck>, SendError> {
         let reply = match self.swarm.as_mut() {
             Some(live) => live.target_reply(self.now, sending.name),
-            None => self.targets.reply(sending.name),
+            None => self.targets.reply(sending.name, sending.head.subject.as_str()),
         };
         let arrives = matches!(reply, TargetReply::Takes | TargetReply::Acknowledges(_) | TargetReply::LosesAnswer);
         if arrives {

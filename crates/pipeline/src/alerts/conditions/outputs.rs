@@ -38,17 +38,17 @@ pub(super) fn failing(output: &str, evidence: Option<&OutputEvidence>, now: Time
     if let Some(failing) = failing.filter(|_| is_down) {
         let waiting: Vec<&LaneSummary> = lanes.iter().filter(|lane| lane.waiting > 0).collect();
         let since = failing.since;
-        add(since, None, format!("{}; since {since:.0}; {}", failing.detail, behind(&waiting, "waits for it")));
+        add(since, None, format!("{} since {since:.0}; waiting for it: {}", failing.detail, behind(&waiting)));
     } else if let Some(first) = stuck.first() {
         let since = stuck.iter().map(|lane| lane.since).min().unwrap_or(now);
         let reason = first.detail.as_deref().unwrap_or("it gave no reason");
-        add(since, None, format!("it works, but refuses some signals: {reason}; {}", behind(&stuck, "is refused")));
+        add(since, None, format!("it works, but not for some signals ({reason}): {}", behind(&stuck)));
     }
     if !kept.is_empty() {
         let since = kept.iter().map(|lane| lane.since).min().unwrap_or(now);
         let detail = format!(
-            "gridbell could not deliver signals and keeps them: {}; `gridbell output replay` delivers them after all",
-            behind(&kept, "is kept")
+            "what could not be delivered is kept: {}; `gridbell output replay {output}` delivers it after all",
+            behind(&kept)
         );
         add(since, Some(KEPT), detail);
     }
@@ -61,9 +61,9 @@ pub(super) fn failing(output: &str, evidence: Option<&OutputEvidence>, now: Time
 }
 
 /// Which dispatches and other subjects are behind it, real ones first.
-fn behind(lanes: &[&LaneSummary], verb: &str) -> String {
+fn behind(lanes: &[&LaneSummary]) -> String {
     if lanes.is_empty() {
-        return format!("nothing {verb}");
+        return "nothing".to_owned();
     }
     let mut lanes = lanes.to_vec();
     lanes.sort_by_key(|lane| (lane.test, lane.since));
@@ -73,8 +73,8 @@ fn behind(lanes: &[&LaneSummary], verb: &str) -> String {
     });
     let named = named.collect::<Vec<_>>().join(", ");
     match lanes.len().saturating_sub(NAMED) {
-        0 => format!("{verb}: {named}"),
-        others => format!("{verb}: {named} and {others} more"),
+        0 => named,
+        others => format!("{named} and {others} more"),
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
         let lanes = vec![lane("s/test", 0), lane("s/real", 0)];
         assert_eq!(judge(&evidence(Some(SignedDuration::ZERO), lanes.clone())), Verdict::Undecided);
         let verdict = judge(&evidence(Some(NOTIFY_AFTER), lanes));
-        assert!(details(&verdict)[0].ends_with("waits for it: s/real, s/test (test)"), "{verdict:?}");
+        assert!(details(&verdict)[0].ends_with("waiting for it: s/real, s/test (test)"), "{verdict:?}");
         assert!(matches!(judge(&evidence(None, vec![lane("s/real", 0)])), Verdict::Resolved(_)));
     }
 
