@@ -82,9 +82,7 @@ impl Scene {
 
 impl OutputKind {
     fn configured(self, gateway: &str) -> Value {
-        let http = |path: &str| {
-            json!({"http": {"url": format!("{gateway}{path}"), "secrets": [format!("ssm:{SECRET_NAME}")], "allow_private": true}})
-        };
+        let http = |path: &str| json!({"http": {"url": format!("{gateway}{path}"), "secrets": [format!("ssm:{SECRET_NAME}")], "allow_private": true}});
         let target = match self {
             Self::Http => http("/up"),
             Self::Down => http("/down"),

@@ -141,8 +141,7 @@ impl HttpOutput {
             tokio::time::sleep(STEP).await;
             let came = self.taken.came();
             let of = came.iter().filter(|(id, _)| dispatches.contains_key(*id));
-            let now: Vec<Duration> =
-                of.map(|(_, arrival)| arrival.arrived.saturating_sub(arrival.published)).collect();
+            let now: Vec<Duration> = of.map(|(_, arrival)| arrival.arrived.saturating_sub(arrival.published)).collect();
             drop(came);
             quiet = if now.len() > latencies.len() { Duration::ZERO } else { quiet + STEP };
             latencies = now;
@@ -184,15 +183,8 @@ async fn play(options: &Outputs, stack: &Description, [steady, failing]: [&HttpO
     for output in [steady, failing] {
         output.latencies(&warm, PATIENCE).await;
     }
-    let mut table = Table::new([
-        "signals",
-        "output",
-        "published → taken p50, ms",
-        "p99",
-        "longest",
-        "missing",
-        "repeated",
-    ]);
+    let mut table =
+        Table::new(["signals", "output", "published → taken p50, ms", "p99", "longest", "missing", "repeated"]);
     let single = endpoint.one_at_a_time(options.single, PAUSE).await?.dispatches;
     let one = format!("{} one at a time", options.single);
     table.row(row(&one, "steady", steady, &single, PATIENCE).await);
@@ -229,15 +221,7 @@ async fn row(
     let mut at = |share: f64| {
         percentile(&mut latencies, share).map_or_else(|| "–".to_owned(), |value| format!("{:.1}", ms(value)))
     };
-    vec![
-        signals.to_owned(),
-        name.to_owned(),
-        at(0.5),
-        at(0.99),
-        at(1.0),
-        missing.to_string(),
-        repeated.to_string(),
-    ]
+    vec![signals.to_owned(), name.to_owned(), at(0.5), at(0.99), at(1.0), missing.to_string(), repeated.to_string()]
 }
 
 #[cfg(test)]

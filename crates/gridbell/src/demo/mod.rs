@@ -75,8 +75,10 @@ pub async fn play(
         let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
         Ok(Queue { http: http.clone(), endpoint: description.endpoint_url.clone(), url: url.clone() })
     };
-    let inner =
-        ["deliveries", "signals", "outputs", "retries", "alerts", "reviews"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
+    let inner = ["deliveries", "signals", "outputs", "retries", "alerts", "reviews"]
+        .map(queue)
+        .into_iter()
+        .collect::<Result<Vec<Queue>>>()?;
     let signals = gateway.signals().context("the signals of a gateway are watched once")?;
     let watchers = Watchers::start(&observations, signals, (http.clone(), description.mail.clone())).await?;
     let names = Names::from([("{elsewhere}", watchers.elsewhere.clone())]);

@@ -13,7 +13,7 @@ use pipeline::{
 pub use crate::verbs::{
     delivery::{Contents, DeliveryKind, DeliveryView, Preview, Replayed},
     doctor::{CheckResult, Verdict},
-    output::{OutputStatus, OutputView, ReplayedSignal, SignalPreview, Waiting},
+    output::{OutputStatus, OutputView, ReplayedSignal, SignalCount, SignalPreview},
 };
 
 /// A result of the stack. An error is one line for a person.

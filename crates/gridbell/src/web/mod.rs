@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use access::{
     Answer, CheckResult, Contents, DeliveryKind, DeliveryView, Lines, OutputStatus, OutputView, Preview, Replayed,
-    ReplayedSignal, SignalPreview, StackAccess, Tested, Verdict, Waiting,
+    ReplayedSignal, SignalCount, SignalPreview, StackAccess, Tested, Verdict,
 };
 pub(crate) use opened::OpenedStack;
 

@@ -102,14 +102,20 @@ fn a_test_of_an_output_asks_and_shows_the_answer() {
     assert_eq!(done(&console), ["test output historian false"]);
     tab.is_for_everybody("the question before a test of an output");
     tab.click("form[action='/output/test'] button.primary");
-    tab.wait("the answer", "document.querySelector('#test ~ ul')?.textContent.includes('took the test event in 41 ms')");
+    tab.wait(
+        "the answer",
+        "document.querySelector('#test ~ ul')?.textContent.includes('took the test event in 41 ms')",
+    );
     assert_eq!(done(&console), ["test output historian false", "test output historian true"]);
 
     tab.goto(&format!("/output?name={}", data::OUTPUT));
     tab.click("form[action='/output/test'] button");
     tab.wait("the question", "document.querySelector('#test ~ .alarm') !== null");
     tab.click("form[action='/output/test'] button.primary");
-    tab.wait("the failure", "document.querySelector('#test ~ .alarm')?.textContent.includes('did not take the test event')");
+    tab.wait(
+        "the failure",
+        "document.querySelector('#test ~ .alarm')?.textContent.includes('did not take the test event')",
+    );
     tab.goto("/output?name=nobody");
     assert!(tab.text("main").contains("There is no output nobody"), "{}", tab.text("main"));
 }

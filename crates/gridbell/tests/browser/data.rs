@@ -8,7 +8,7 @@ use dispatch::{
     Subject, Target, TestReason, absorb,
 };
 use gridbell::web::{
-    CheckResult, Contents, DeliveryKind, DeliveryView, OutputStatus, OutputView, SignalPreview, Verdict, Waiting,
+    CheckResult, Contents, DeliveryKind, DeliveryView, OutputStatus, OutputView, SignalCount, SignalPreview, Verdict,
 };
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
@@ -294,7 +294,7 @@ fn config() -> Config {
 
 /// A failing output that did not take two signals, one that works, and one of that name.
 fn outputs(reason: &str, name: &str) -> Vec<OutputView> {
-    let waiting = |signals, subjects| Waiting { signals, subjects, since: Some(at("11:52:00")) };
+    let waiting = |signals, subjects| SignalCount { signals, subjects, since: Some(at("11:52:00")) };
     let failing = OutputView {
         output: OUTPUT.to_owned(),
         kind: "http",
@@ -324,8 +324,8 @@ fn outputs(reason: &str, name: &str) -> Vec<OutputView> {
         failing_since: None,
         reason: None,
         next_at: None,
-        waiting: Waiting::default(),
-        kept: Waiting::default(),
+        waiting: SignalCount::default(),
+        kept: SignalCount::default(),
         ..failing.clone()
     };
     let other = OutputView { output: name.to_owned(), target: name.to_owned(), ..failing.clone() };

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use aws::dynamo::{Listed, StoredJob, Wanted};
 use futures_util::{FutureExt, future::ready};
 use gridbell::web::{
-    Answer, CheckResult, Contents, DeliveryView, Lines, OutputView, Preview, Replayed, ReplayedSignal, SignalPreview,
-    StackAccess, Tested, Waiting,
+    Answer, CheckResult, Contents, DeliveryView, Lines, OutputView, Preview, Replayed, ReplayedSignal, SignalCount,
+    SignalPreview, StackAccess, Tested,
 };
 use jiff::Timestamp;
 use pipeline::{
@@ -142,7 +142,7 @@ impl StackAccess for FixedStack {
         data.done.push(format!("replay output {output}"));
         let kept = std::mem::take(&mut data.kept_signals);
         if let Some(first) = data.outputs.first_mut() {
-            first.kept = Waiting::default();
+            first.kept = SignalCount::default();
         }
         let replayed = kept.into_iter().map(|kept| ReplayedSignal { id: kept.id, delivered_again: kept.possible });
         answer(Ok(replayed.collect()))
@@ -152,7 +152,9 @@ impl StackAccess for FixedStack {
         let mut data = self.data();
         data.done.push(format!("test output {output} {agreed}"));
         if !agreed {
-            return answer(Ok(Tested::Asks(format!("{output} would get an event of the type gridbell.output.test.v1"))));
+            return answer(Ok(Tested::Asks(format!(
+                "{output} would get an event of the type gridbell.output.test.v1"
+            ))));
         }
         match data.outputs.iter().find(|one| one.output == output).and_then(|one| one.reason.clone()) {
             Some(reason) => answer(Err(anyhow::anyhow!("{output} did not take the test event: {reason}"))),

@@ -105,7 +105,8 @@ fn an_output_that_was_sent_too_little_or_refused_something_is_named() {
     let check = |tally: Tally, stored: Result<Option<AckState>>, expected: &[&str]| {
         let observations = Observations::new(times::now());
         output(&observations, &tally, stored);
-        let failed: Vec<String> = observations.observed().checks.into_iter().filter_map(|check| check.problem).collect();
+        let failed: Vec<String> =
+            observations.observed().checks.into_iter().filter_map(|check| check.problem).collect();
         assert_eq!(failed, expected, "{tally:?}");
     };
     let acknowledged = vec!["voltus-demo/stumbles#1.1@demo-gateway".to_owned()];

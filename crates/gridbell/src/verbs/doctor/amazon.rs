@@ -125,8 +125,9 @@ fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, reader: Reader) ->
     let oldest = oldest_s.map_or_else(String::new, |age_s| format!(", the oldest for {}", countdown(age_s)));
     let found = format!("{waiting} waiting, {in_hand} in flight, {delayed} delayed{oldest}");
     if name == "outputs_dead" && waiting + in_hand > 0 {
-        return CheckResult::notice(QUEUE, format!("{} dead letters{oldest}", waiting + in_hand))
-            .mend("the courier crashed over them, and the sweep has their signals tried again; read the courier's log");
+        return CheckResult::notice(QUEUE, format!("{} dead letters{oldest}", waiting + in_hand)).mend(
+            "the courier crashed over them, and the sweep has their signals tried again; read the courier's log",
+        );
     }
     if name.ends_with("_dead") {
         return match waiting + in_hand {

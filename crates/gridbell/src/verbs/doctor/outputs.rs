@@ -49,10 +49,11 @@ async fn courier(examined: &Examined<'_>) -> Vec<CheckResult> {
         (None, 0) => return Vec::new(),
         (None, _) => CheckResult::bad(COURIER, format!("there are {outputs} outputs, and the stack has no courier"))
             .mend("deploy the template with Courier=on"),
-        (Some(_), 0) => {
-            CheckResult::bad(COURIER, "no output is configured: the courier reads the signals, delivers none and leaves them in their queue")
-                .mend("write [outputs.…] and ship them with `gridbell config apply`, or deploy with Courier=off")
-        }
+        (Some(_), 0) => CheckResult::bad(
+            COURIER,
+            "no output is configured: the courier reads the signals, delivers none and leaves them in their queue",
+        )
+        .mend("write [outputs.…] and ship them with `gridbell config apply`, or deploy with Courier=off"),
         (Some(function), _) => reads(examined, function).await,
     }]
 }

@@ -14,8 +14,8 @@ use crate::console::Console;
 pub use replay::{ReplayedSignal, SignalPreview};
 pub(crate) use replay::{kept, previews as replay_previews, replay};
 pub(crate) use test::{asks as test_asks, test, words as test_words};
+pub use view::{OutputStatus, OutputView, SignalCount};
 pub(crate) use view::{target, views, wants};
-pub use view::{OutputStatus, OutputView, Waiting};
 
 /// The verbs of `output`.
 #[derive(Debug, clap::Subcommand)]

@@ -154,7 +154,8 @@ pub(crate) async fn kept(console: &Console, name: &str, subjects: &[String]) -> 
         lanes.into_iter().filter(|lane| lane.kept > 0).map(|lane| lane.key).collect()
     } else {
         let subjects: BTreeSet<&String> = subjects.iter().collect();
-        let key = |subject: &String| LaneKey { output: name.to_owned(), subject: Subject::from_stored(subject.clone()) };
+        let key =
+            |subject: &String| LaneKey { output: name.to_owned(), subject: Subject::from_stored(subject.clone()) };
         subjects.into_iter().map(key).collect()
     };
     let lanes = read(&table, keys).await.map_err(refused)?;

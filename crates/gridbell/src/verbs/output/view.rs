@@ -44,9 +44,9 @@ pub struct OutputView {
     /// When it is tried again.
     pub next_at: Option<Timestamp>,
     /// What waits for it.
-    pub waiting: Waiting,
+    pub waiting: SignalCount,
     /// What it did not take and the courier keeps for a replay.
-    pub kept: Waiting,
+    pub kept: SignalCount,
     /// When it last took a signal, to the minute.
     pub delivered_at: Option<Timestamp>,
     /// The latest test.
@@ -81,7 +81,7 @@ impl OutputStatus {
 
 /// Signals that wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Waiting {
+pub struct SignalCount {
     /// How many.
     pub signals: usize,
     /// Of how many subjects.
@@ -90,7 +90,7 @@ pub struct Waiting {
     pub since: Option<Timestamp>,
 }
 
-impl Waiting {
+impl SignalCount {
     fn of<'a>(lanes: impl Iterator<Item = &'a LaneSummary>, count: impl Fn(&LaneSummary) -> usize) -> Self {
         lanes.filter(|lane| count(lane) > 0).fold(Self::default(), |sum, lane| Self {
             signals: sum.signals + count(lane),
@@ -134,8 +134,8 @@ impl OutputView {
             failing_since: failing.map(|failing| failing.since),
             reason: reason.or_else(|| stuck.and_then(|lane| lane.detail.clone())),
             next_at: failing.map(|failing| failing.next_at),
-            waiting: Waiting::of(lanes.iter(), |lane| lane.waiting),
-            kept: Waiting::of(lanes.iter(), |lane| lane.kept),
+            waiting: SignalCount::of(lanes.iter(), |lane| lane.waiting),
+            kept: SignalCount::of(lanes.iter(), |lane| lane.kept),
             delivered_at,
             test: state.and_then(|state| state.test.clone()),
         }
@@ -198,8 +198,10 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn output() -> Output {
-        let target = json!({"http": {"url": "https://ems.example.com/in?key=s3cr3t", "secrets": ["ssm:/gridbell/gateway"]}});
-        serde_json::from_value(json!({"target": target, "types": ["gridbell.dispatch.*"], "tests": false})).expect("an output")
+        let target =
+            json!({"http": {"url": "https://ems.example.com/in?key=s3cr3t", "secrets": ["ssm:/gridbell/gateway"]}});
+        serde_json::from_value(json!({"target": target, "types": ["gridbell.dispatch.*"], "tests": false}))
+            .expect("an output")
     }
 
     pub(in super::super) fn lane(subject: &str, waiting: usize, kept: usize) -> LaneSummary {
@@ -234,7 +236,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_status_of_an_output() {
-        let of = |state: Option<&OutputState>, lanes: &[LaneSummary]| OutputView::of("gateway", &output(), state, lanes);
+        let of =
+            |state: Option<&OutputState>, lanes: &[LaneSummary]| OutputView::of("gateway", &output(), state, lanes);
         assert_eq!(of(None, &[]).status, OutputStatus::Idle);
         let worked = OutputState { delivered_at: Some(at("11:51:00")), ..OutputState::new("gateway") };
         assert_eq!(of(Some(&worked), &[lane("s/a", 1, 0)]).status, OutputStatus::Delivering);
@@ -242,7 +245,7 @@ pub(super) mod tests {
         assert_eq!((refusing.status, refusing.reason.as_deref()), (OutputStatus::Refusing, Some("it answered 422")));
         let down = of(Some(&failing()), &[lane("s/a", 1, 0), lane("s/b", 2, 2)]);
         assert_eq!((down.status, down.reason.as_deref()), (OutputStatus::Failing, Some("no connection")));
-        assert_eq!(down.waiting, Waiting { signals: 3, subjects: 2, since: Some(at("11:50:00")) });
+        assert_eq!(down.waiting, SignalCount { signals: 3, subjects: 2, since: Some(at("11:50:00")) });
         assert_eq!(down.kept.words(), "2 of 1 subject");
     }
 }

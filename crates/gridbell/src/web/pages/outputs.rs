@@ -13,7 +13,7 @@ use crate::{
     show::{self, Clockface},
     verbs::output::wants,
     web::{
-        access::{OutputStatus, OutputView, SignalPreview, Waiting},
+        access::{OutputStatus, OutputView, SignalCount, SignalPreview},
         app::{App, TestOf, lock},
         fields::{Fields, address},
         page::{Page, Section},
@@ -52,7 +52,7 @@ fn kind(status: OutputStatus) -> &'static str {
     }
 }
 
-fn waiting(waiting: Waiting) -> String {
+fn waiting(waiting: SignalCount) -> String {
     if waiting.signals == 0 { "none".to_owned() } else { waiting.words() }
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     Ok(Page::new(Section::Outputs, wanted, output.status.words(), main))
 }
 
-fn oldest(waiting: Waiting, clock: &Clockface) -> Markup {
+fn oldest(waiting: SignalCount, clock: &Clockface) -> Markup {
     html! { @if let Some(since) = waiting.since { ", the oldest since " (full(clock, since)) } }
 }
 
