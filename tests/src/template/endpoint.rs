@@ -23,7 +23,7 @@ const PERMISSIONS: [(&str, &str, &str); 4] = [
 ];
 
 /// The outputs that the command line and the local stack read.
-const OUTPUTS: [&str; 19] = [
+const OUTPUTS: [&str; 23] = [
     "WebhookUrl",
     "ApiId",
     "SignalsReaderPolicyArn",
@@ -34,14 +34,18 @@ const OUTPUTS: [&str; 19] = [
     "SignalsQueueUrl",
     "RetriesDeadQueueUrl",
     "AlertsDeadQueueUrl",
+    "OutputsQueueUrl",
+    "OutputsDeadQueueUrl",
     "DispatchesTableName",
     "DeliveriesTableName",
     "AlertsTableName",
+    "OutputsTableName",
     "ConfigTableName",
     "ReceiverFunctionName",
     "HydratorFunctionName",
     "RetrierFunctionName",
     "AlerterFunctionName",
+    "CourierFunctionName",
     "WatchTopicArn",
 ];
 

@@ -192,3 +192,65 @@ fn bus(value: &str) -> Result<String, String> {
         _ => Err("not a bus; write its name or its ARN: \"arn:aws:events:REGION:ACCOUNT:event-bus/NAME\"".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, file::File};
+
+    const SOURCES: &str = "[sources.n]\nprovider = \"nvgrid\"\n[sources.m]\nprovider = \"nvgrid\"\n";
+
+    fn read(outputs: &str) -> Result<Config, String> {
+        let read = File::parse("gridbell.toml", &format!("{SOURCES}{outputs}"));
+        read.map(|file| file.config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_kind_is_read_with_its_defaults_and_survives_the_functions_json() {
+        let text = "[outputs.gateway]\nkind = 'http'\nurl = 'https://ems.example.com/gridbell'\n\
+                    secret = ['ssm:/gridbell/a', 'ssm:/gridbell/b']\nsources = 'n'\ntypes = ['gridbell.dispatch.*']\ntests = false\n\
+                    [outputs.queue]\nkind = 'sqs'\nqueue_url = 'https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo'\nrequired = false\n\
+                    [outputs.bus]\nkind = 'eventbridge'\nbus = 'arn:aws:events:eu-west-1:123456789012:event-bus/grid'\n";
+        let config = read(text).unwrap();
+        let gateway = &config.outputs["gateway"];
+        assert_eq!((gateway.target.kind(), gateway.tests, gateway.required), ("http", false, true));
+        assert_eq!(gateway.sources.as_deref(), Some(["n".to_owned()].as_slice()));
+        let (queue, bus) = (&config.outputs["queue"], &config.outputs["bus"]);
+        assert_eq!((queue.target.kind(), queue.required, queue.tests, queue.sources.is_none()), ("sqs", false, true, true));
+        assert_eq!((bus.target.kind(), bus.types.is_none()), ("eventbridge", true));
+        assert_eq!(Config::parse(&config.to_json()).unwrap(), config);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place_and_the_way_out() {
+        let check = |outputs: &str, expected: &str| {
+            let error = read(outputs).unwrap_err();
+            assert!(error.starts_with(&format!("gridbell.toml:{expected}")), "{error}");
+        };
+        let http = |rest: &str| format!("[outputs.a]\nkind = 'http'\n{rest}");
+        let good = "url = 'https://ems.example.com/'\nsecret = 'ssm:/gridbell/a'\n";
+        check("[outputs.a]\nurl = 'x'\n", "5:1: outputs.a: kind is missing");
+        check("[outputs.a]\nkind = 'smtp'\n", "6:8: outputs.a.kind: unknown kind; write \"http\"");
+        check("[outputs.A]\nkind = 'sqs'\n", "5:10: outputs.A: not an output's name");
+        check(&http("url = 'https://ems.example.com/'\n"), "5:1: outputs.a: secret is missing");
+        check(&http("secret = 'ssm:/gridbell/a'\n"), "5:1: outputs.a: url is missing");
+        check(&http(&format!("{good}bus = 'b'\n")), "9:1: outputs.a.bus: unknown key; known here: kind, sources");
+        let url = |url: &str| http(&format!("url = '{url}'\nsecret = 'ssm:/gridbell/a'\n"));
+        check(&url("http://ems.example.com/"), "7:7: outputs.a.url: http can be read on its way");
+        check(&url("http://127.0.0.1:9/"), "7:7: outputs.a.url: a private address; write allow_private = true");
+        check(&url("https://10.0.0.1/"), "7:7: outputs.a.url: a private address");
+        check(&url("https://u:p@ems.example.com/"), "7:7: outputs.a.url: holds a user or a password");
+        check(&url("ems.example.com"), "7:7: outputs.a.url: not an address");
+        let secret = |secret: &str| http(&format!("url = 'https://ems.example.com/'\nsecret = {secret}\n"));
+        check(&secret("'whsec_c2VjcmV0'"), "8:10: outputs.a.secret: not a reference to a secret");
+        check(&secret("[]"), "8:10: outputs.a.secret: an empty list");
+        check(&secret("['ssm:/a', 'ssm:/a']"), "8:10: outputs.a.secret: the same reference twice");
+        check(&secret("['ssm:/a', 'ssm:/b', 'ssm:/c']"), "8:10: outputs.a.secret: more than two secrets");
+        check(&http(&format!("{good}sources = ['n', 'x']\n")), "9:17: outputs.a.sources: names no source of this file; there are: m, n");
+        check(&http(&format!("{good}types = 'dispatch.*'\n")), "9:9: outputs.a.types: matches no signal");
+        check(&http(&format!("{good}tests = 'no'\n")), "9:9: outputs.a.tests: a string where true or false belongs");
+        check("[outputs.a]\nkind = 'sqs'\nqueue_url = 'q'\n", "7:13: outputs.a.queue_url: not a queue's URL");
+        check("[outputs.a]\nkind = 'eventbridge'\nbus = 'arn:aws:sns:x'\n", "7:7: outputs.a.bus: not a bus");
+        assert!(!read(&secret("'whsec_c2VjcmV0'")).unwrap_err().contains("c2VjcmV0"), "no value is shown");
+        assert!(read(&http("url = 'http://127.0.0.1:9/'\nallow_private = true\nsecret = 'env:SECRET'\n")).is_ok());
+    }
+}

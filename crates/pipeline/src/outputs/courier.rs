@@ -85,7 +85,8 @@ impl<P: Ports> Courier<'_, P> {
     /// that could not be stored and all after it.
     pub async fn signals(&self, messages: Vec<Message>) -> Vec<String> {
         if self.config.outputs.is_empty() {
-            tracing::error!("the configuration has no output: the signals stay in their queue");
+            // A controller may read them. Taking them would lose them.
+            tracing::error!("the configuration has no outputs: signals stay in their queue");
             return messages.into_iter().map(|message| message.id).collect();
         }
         let (mut subjects, mut failed) = (BTreeMap::<Subject, Vec<(String, OutputEvent)>>::new(), Vec::new());

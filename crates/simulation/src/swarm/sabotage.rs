@@ -92,8 +92,6 @@ saboteurs! {
     LaneBackwards "lane-backwards",
     /// A version that a newer one has replaced is delivered after it.
     ReplacedVersionReturns "replaced-version-returns",
-    /// An output gets tests that it does not want.
-    TestsForEveryOutput "tests-for-every-output",
 }
 
 impl Saboteur {
