@@ -8,10 +8,12 @@ use aws::{
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable, OutputsTable},
     sqs::{InnerQueues, OutputsQueue, QueueUrls, SignalsQueue},
 };
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use pipeline::config::Config;
 
-use crate::{CloudFormation, CloudWatch, Functions, MailSender, OpenError, Queues, deployed, local, plainly};
+use crate::{
+    CloudFormation, CloudWatch, EventBuses, Functions, MailSender, OpenError, Queues, deployed, local, plainly,
+};
 
 /// Where an opened stack runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +118,20 @@ impl Console {
     /// Counts the messages in the queues.
     pub fn counting(&self) -> Queues {
         Queues::new(&self.aws)
+    }
+
+    /// The same for a queue that may be in another region.
+    pub fn counting_at(&self, queue_url: &str) -> Queues {
+        // An emulator has all regions at one address.
+        match aws::targets::queue_region(queue_url).filter(|_| self.aws.endpoint_url().is_none()) {
+            Some(region) => Queues::new(&self.aws.to_builder().region(Region::new(region)).build()),
+            None => self.counting(),
+        }
+    }
+
+    /// The event buses in `EventBridge`.
+    pub fn event_buses(&self) -> EventBuses {
+        EventBuses::new(self.http.clone(), &self.aws)
     }
 
     /// The functions in Lambda.

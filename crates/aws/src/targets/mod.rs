@@ -5,6 +5,8 @@ mod events;
 mod http;
 mod sqs;
 
+pub use sqs::region as queue_region;
+
 use aws_types::SdkConfig;
 use jiff::SignedDuration;
 use pipeline::{

@@ -66,7 +66,7 @@ impl SqsTargets {
 }
 
 /// The region in the URL of a queue: `https://sqs.REGION.amazonaws.com/…`.
-fn region(queue_url: &str) -> Option<String> {
+pub fn region(queue_url: &str) -> Option<String> {
     let host = queue_url.split_once("://")?.1.split('/').next()?;
     let region = host.strip_prefix("sqs.")?.split_once(".amazonaws.com")?.0;
     (!region.is_empty() && !region.contains('.')).then(|| region.to_owned())

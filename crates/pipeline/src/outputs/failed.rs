@@ -123,28 +123,31 @@ impl<P: Ports> Courier<'_, P> {
         Ok(NextAttempt { at, probe_at: Some(at), message, hint_after_s })
     }
 
-    /// An attempt worked. If the output failed before, all that waits for it is released.
+    /// An attempt worked. If the output failed before, all that waits for it is released. Once a minute, the delivery is
+    /// noted for people.
     pub(super) async fn works_again(&self, name: &str, states: &States) -> Result<(), PortError> {
         let known = self.state(name, states).await?;
-        if known.failing.is_none() {
+        if known.failing.is_none() && !known.must_note_delivery(self.host.now()) {
             return Ok(());
         }
-        let changed = update(OutputStates(self.outputs), name, From::Known(Some(known)), async |known| {
+        let known = Some(known).filter(|known| known.revision > 0);
+        let changed = update(OutputStates(self.outputs), name, From::Known(known), async |known| {
             let now = self.host.now();
-            Ok::<_, PortError>(match known {
-                Some(known) if known.failing.is_some() => {
-                    let next = OutputState { failing: None, recovered_at: Some(now), ..known };
-                    Change::Write(Box::new(next.following(self.host.unique())), None)
-                }
-                known => Change::Keep(known),
-            })
+            let known = known.unwrap_or_else(|| OutputState::new(name));
+            let failed = known.failing.is_some();
+            if !failed && !known.must_note_delivery(now) {
+                return Ok(Change::Keep((false, Some(known))));
+            }
+            let recovered_at = if failed { Some(now) } else { known.recovered_at };
+            let next = OutputState { failing: None, recovered_at, delivered_at: Some(now), ..known };
+            Ok::<_, PortError>(Change::Write(Box::new(next.following(self.host.unique())), (failed, None)))
         });
         let changed = changed.await?;
-        let is_ours = changed.written.is_some();
-        if let Some(state) = changed.written.or(changed.result) {
+        let (failed, kept) = changed.result;
+        if let Some(state) = changed.written.or(kept) {
             states.lock().await.insert(name.to_owned(), state);
         }
-        if is_ours {
+        if failed {
             tracing::info!(output.name = name, "works again");
             let release = ToCourier::Release { output: name.to_owned() };
             self.courier_queue.courier(&[release.after(0)]).await?;

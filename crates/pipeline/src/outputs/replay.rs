@@ -86,7 +86,9 @@ impl<P: Ports> Courier<'_, P> {
         let now = self.host.now();
         let took_ms = u64::try_from(now.duration_since(began).as_millis()).unwrap_or(0);
         let failed = sent.as_ref().err().map(ToString::to_string);
-        let test = TestResult { id: id.to_owned(), at: now, took_ms, failed };
+        let ack = sent.as_ref().ok().and_then(Option::as_ref);
+        let (ack, detail) = (ack.map(|ack| ack.state), ack.and_then(|ack| ack.detail.clone()));
+        let test = TestResult { id: id.to_owned(), at: now, took_ms, failed, ack, detail };
         let changed = update(OutputStates(self.outputs), output, From::Stored, async |state| {
             let state = state.unwrap_or_else(|| OutputState::new(output));
             let next = OutputState { test: Some(test.clone()), ..state };
@@ -117,7 +119,7 @@ fn test_event(output: &str, now: Timestamp) -> (EventHead, String) {
     let body = json!({
         "specversion": "1.0", "id": head.id, "source": head.source, "type": head.kind, "subject": TEST_SUBJECT,
         "time": format!("{now:.6}"), "epoch": epoch.to_string(), "sequence": "1",
-        "datacontenttype": "application/json", "data": { "test": { "output": output } },
+        "datacontenttype": "application/json", "data": { "output": { "name": output, "test": true } },
     });
     (head, body.to_string())
 }

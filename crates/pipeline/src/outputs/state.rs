@@ -7,6 +7,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::dispatches::record::AckState;
+
 /// The longest wait between two attempts at an output that fails, in seconds, unless it asks for a longer one.
 const MOST_S: u64 = 60;
 
@@ -18,6 +20,9 @@ pub const FAILED_BEFORE_NOTIFY: u32 = 3;
 
 /// … or this long after the first one.
 pub const NOTIFY_AFTER: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often a delivery is noted in the output's state: a write for each would cost as much as the delivery.
+pub const NOTED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is stored of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,9 @@ pub struct OutputState {
     /// When it last worked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_at: Option<Timestamp>,
+    /// When it last took an event, to [`NOTED_EVERY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
     /// The latest test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestResult>,
@@ -66,6 +74,12 @@ pub struct TestResult {
     /// Why it failed; none: the output took the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// The acknowledgement in its answer, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<AckState>,
+    /// The words of that acknowledgement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// A failed attempt, as the output's state stores it.
@@ -88,6 +102,7 @@ impl OutputState {
             write: String::new(),
             failing: None,
             recovered_at: None,
+            delivered_at: None,
             test: None,
         }
     }
@@ -108,6 +123,11 @@ impl OutputState {
         self.failing.as_ref().is_some_and(|failing| {
             failing.attempts >= FAILED_BEFORE_NOTIFY || now.duration_since(failing.since) >= NOTIFY_AFTER
         })
+    }
+
+    /// Whether a delivery at that instant must be noted.
+    pub fn must_note_delivery(&self, now: Timestamp) -> bool {
+        self.delivered_at.is_none_or(|noted| now.duration_since(noted) >= NOTED_EVERY)
     }
 
     /// After one more failed attempt; none if another failure at the same time is stored already. `random` returns a

@@ -9,7 +9,7 @@ use pipeline::{
     outputs::state::OutputState,
     record::AckState,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use simulation::{Function, Inner, Reply, Simulation, TargetReply, Times, Toxic};
 
 use crate::{
@@ -277,9 +277,28 @@ fn a_test_of_an_output_stores_its_result() {
     let arrived = sim.arrived("gateway");
     assert_eq!(arrived[0].head.kind, "gridbell.output.test.v1");
     assert!(arrived[0].head.test);
+    let body: Value = serde_json::from_str(&arrived[0].body).unwrap();
+    assert_eq!(body["data"]["output"], json!({"name": "gateway", "test": true}));
+    sim.replies("gateway", [TargetReply::Acknowledges(AckState::Accepted)]);
+    assert_eq!(test("t-3").ack, Some(AckState::Accepted));
     sim.replies("gateway", [TargetReply::IsDown]);
     assert_eq!(test("t-2").failed.as_deref(), Some("no connection"));
     assert_eq!(waiting(&sim), 0);
+}
+
+#[test]
+fn the_latest_delivery_is_noted_once_a_minute() {
+    let sim = gateway(32);
+    let noted = || sim.output_state("gateway").map(|state| (state.revision, state.delivered_at));
+    announces(&sim, 0, 5);
+    let first = noted().expect("a state");
+    announces(&sim, 1, 6);
+    assert_eq!((first.0, noted()), (1, Some(first)));
+    run_for(&sim, 60);
+    announces(&sim, 2, 7);
+    let second = noted().expect("a state");
+    assert!(second.0 == 2 && second.1 > first.1, "{second:?}");
+    assert_eq!(got(&sim, "gateway").len(), 3);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::outputs;
 use crate::show::{self, Paint};
 use config::{
     Config, Contacts, Deadlines, MAX_JSON_BYTES,
@@ -56,6 +57,7 @@ pub(super) fn check(file: &Path, deploys: bool, as_json: bool) -> Result<()> {
         Err(FileError::Invalid(mistakes)) => return refuse(&name, &mistakes, as_json),
         Err(error) => return Err(error.into()),
     };
+    outputs::check_secrets(&config, |name| std::env::var(name).ok())?;
     let functions = config.to_json();
     if as_json {
         let read: Value = serde_json::from_str(&functions)?;
@@ -103,6 +105,7 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
         };
         let _ = writeln!(out, "  {}  {} {environment}, {url}, key {key}, {tokens}", paint.bold(name), source.provider);
     }
+    let words = |deadlines| words(deadlines, !config.outputs.is_empty());
     let _ = writeln!(out, "  deadlines: {}", words(config.deadlines));
     for (name, source) in &config.sources {
         if let Some(own) = source.deadlines {
@@ -115,6 +118,7 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
     if !config.sites.is_empty() {
         let _ = writeln!(out, "  {} sites described: {}", config.sites.len(), brief(config.sites.keys()));
     }
+    outputs::describe(&mut out, config);
     if config.contacts.is_empty() {
         out.push_str("  alerts: no [contacts], so no person is notified; a deployment needs them");
     } else {
@@ -149,8 +153,12 @@ fn brief<'k>(keys: impl ExactSizeIterator<Item = &'k String>) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> String {
-    let by = if acknowledge { "a controller's acknowledgement" } else { "reaching the signals queue" };
+fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines, has_outputs: bool) -> String {
+    let by = match (acknowledge, has_outputs) {
+        (true, _) => "a controller's acknowledgement",
+        (false, true) => "every required output having taken it",
+        (false, false) => "reaching the signals queue",
+    };
     format!("{lead_s} s before the start, or {immediate_s} s after the first delivery, by {by}")
 }
 
