@@ -18,6 +18,9 @@ use crate::{
 /// What to log: a filter such as `info` or `info,aws=debug`.
 pub const LOG: &str = "GRIDBELL_LOG";
 
+/// Whether spans are logged; `gridbell up --otlp` sets it.
+pub const OTLP: &str = "GRIDBELL_OTLP";
+
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
@@ -195,6 +198,11 @@ impl<'a> Environment<'a> {
     /// The stack that commands in mails name; none: the local one, which needs no name.
     pub fn stack(&self) -> Option<String> {
         self.optional("GRIDBELL_STACK")
+    }
+
+    /// Whether each span is logged as a line, for a local run.
+    pub fn has_spans(&self) -> bool {
+        self.optional(OTLP).is_some()
     }
 
     /// The log filter; `info` without a value or with a bad one. A bad value also returns an error, but does not stop

@@ -46,4 +46,8 @@ impl Random for Host {
     fn up_to(&self, most: u64) -> u64 {
         fastrand::u64(0..=most)
     }
+
+    fn bits(&self) -> u64 {
+        fastrand::u64(..)
+    }
 }

@@ -45,6 +45,9 @@ pub struct Envelope<D = Data> {
     /// The number of the version within the subject and epoch, from 1. A JSON string on the wire.
     #[serde(serialize_with = "as_text")]
     pub sequence: u64,
+    /// W3C Trace Context: leads back to the delivery or poll that caused it. Not part of what the signal says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// `application/json`.
     pub datacontenttype: String,
     /// The content of the signal.
@@ -106,6 +109,8 @@ struct EnvelopeText {
     epoch: u64,
     #[serde(deserialize_with = "from_text")]
     sequence: u64,
+    #[serde(default)]
+    traceparent: Option<String>,
     datacontenttype: String,
     data: Value,
 }
@@ -113,8 +118,19 @@ struct EnvelopeText {
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = EnvelopeText::deserialize(deserializer)?;
-        let EnvelopeText { specversion, id, source, kind, subject, time, epoch, sequence, datacontenttype, data } =
-            text;
+        let EnvelopeText {
+            specversion,
+            id,
+            source,
+            kind,
+            subject,
+            time,
+            epoch,
+            sequence,
+            traceparent,
+            datacontenttype,
+            data,
+        } = text;
         let data = match &kind {
             SignalType::Dispatch(_) => member(data, "dispatch").map(Data::Dispatch),
             SignalType::Power(_) => member(data, "power").map(Data::Power),
@@ -123,7 +139,7 @@ impl<'de> Deserialize<'de> for Envelope {
             SignalType::Other(_) => Ok(Data::Other(data)),
         }
         .map_err(|reason| de::Error::custom(format_args!("{id:?}: {reason}")))?;
-        Ok(Self { specversion, id, source, kind, subject, time, epoch, sequence, datacontenttype, data })
+        Ok(Self { specversion, id, source, kind, subject, time, epoch, sequence, traceparent, datacontenttype, data })
     }
 }
 

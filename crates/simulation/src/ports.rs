@@ -6,7 +6,7 @@ use pipeline::{
     config::Source,
     group::{AckLink, AlertGroup},
     incident::Incident,
-    job::{StoredBody, unpack},
+    job::{JobKind, StoredBody, unpack},
     mail::Mail,
     messages::{self, Delayed, ToAlert, ToHydrate, ToRetry},
     ports::{
@@ -59,6 +59,10 @@ impl Random for Invocation<'_> {
     fn up_to(&self, most: u64) -> u64 {
         self.sim.with(|state| state.seed.up_to(most))
     }
+
+    fn bits(&self) -> u64 {
+        self.sim.with(|state| state.trace_ids.any())
+    }
 }
 
 impl Invocation<'_> {
@@ -85,6 +89,9 @@ fn json(port: &'static str, message: &impl Serialize) -> Result<String, PortErro
 
 impl IngestQueue for Invocation<'_> {
     async fn take(&self, message: &str) -> Result<(), PortError> {
+        if let Ok(ToHydrate::Job(job)) = messages::read(message) {
+            self.sim.with(|state| state.begins_trace(&job));
+        }
         self.send("deliveries.take", Inner::Deliveries, message, 0).await
     }
 }
@@ -96,7 +103,12 @@ impl JobQueue for Invocation<'_> {
             return Ok(());
         }
         let message = match message {
-            ToHydrate::Job(job) => ToHydrate::Job(self.sim.with(|state| state.retried(job))),
+            ToHydrate::Job(job) => ToHydrate::Job(self.sim.with(|state| {
+                if job.kind == JobKind::Poll {
+                    state.begins_trace(&job);
+                }
+                state.retried(job)
+            })),
             beat @ ToHydrate::Heartbeat(_) => beat,
         };
         self.send(PORT, Inner::Deliveries, &json(PORT, &message)?, delay_s).await

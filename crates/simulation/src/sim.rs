@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
 };
 
-use dispatch::{Epoch, Publication};
+use dispatch::Epoch;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     config::Config,
@@ -54,6 +54,8 @@ pub struct Process {
 pub(crate) struct State {
     pub(crate) now: Timestamp,
     pub(crate) seed: Seed,
+    /// Apart from the seed, so that they change no history.
+    pub(crate) trace_ids: Seed,
     pub(crate) names: u64,
     pub(crate) invocations: u64,
     pub(crate) faults: Faults,
@@ -143,6 +145,7 @@ impl Simulation {
         let state = State {
             now: BEGINNING,
             seed: Seed::new(seed),
+            trace_ids: Seed::new(!seed),
             names: 0,
             invocations: 0,
             faults: Faults::default(),
@@ -228,46 +231,6 @@ impl Simulation {
     /// Limits a signal's body.
     pub fn limit_signals(&self, bytes: usize) {
         self.with(|state| state.signal_limit_bytes = bytes);
-    }
-
-    /// A backup of the table `dispatches`.
-    pub fn backup(&self) -> Table<SubjectRecord> {
-        self.with(|state| state.dispatches.clone())
-    }
-
-    /// Restores the table `dispatches` from a backup.
-    pub fn restore(&self, backup: Table<SubjectRecord>) {
-        self.with(|state| {
-            state.dispatches = backup;
-            state.lagging.forget();
-            state.idle_hydrators.clear();
-        });
-    }
-
-    /// The epoch of the table `dispatches`; 0 before the first publication.
-    pub fn epoch(&self) -> Epoch {
-        self.with(|state| state.epoch.unwrap_or_default())
-    }
-
-    /// Starts a new epoch, as an operator does after a restore while no function runs, and moves every record into it.
-    /// Returns it.
-    pub fn begin_epoch(&self) -> Epoch {
-        self.with(|state| {
-            let epoch = state.epoch.unwrap_or_default().after(state.now);
-            state.epoch = Some(epoch);
-            let publication = Publication { epoch, now: state.now, limit_bytes: state.signal_limit_bytes };
-            for record in state.dispatches.all() {
-                let published = record.state.published();
-                let programs = published.as_ref().map_or(&[][..], |(_, terms)| &terms.programs);
-                let deadlines = self.config.deadlines_for(&record.origin.source, programs);
-                if let Some(next) = record.in_epoch(publication, deadlines) {
-                    let write = state.name("epoch");
-                    // Nothing else runs, so the write cannot fail.
-                    let _ = state.dispatches.write(&next.noting(None, write), Some(record.revision));
-                }
-            }
-            epoch
-        })
     }
 
     /// Replaces the idle processes of the hydrator and returns them. An empty list is a restart.

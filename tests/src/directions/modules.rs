@@ -25,6 +25,7 @@ const PIPELINE: Order = Order(&[
     &["retry::state"],
     // What the use cases need.
     &["ports"],
+    &["trace"],
     &["update"],
     &["in_time"],
     // The use cases.

@@ -20,7 +20,7 @@ use crate::host::Host;
 /// A queue returns a message unchanged, up to the size limit of SQS.
 pub async fn messages(ingest_queue: &impl IngestQueue, job_queue: &impl JobQueue, reader: &impl Reader) {
     let now = reader.now();
-    let message = Job::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").remove(0);
+    let message = Job::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}", None).remove(0);
     ingest_queue.take(&message).await.unwrap();
     let came = next(reader, Queue::Deliveries).await;
     assert_eq!(read::<ToHydrate>(&came), messages::read(&message).unwrap());
@@ -39,7 +39,7 @@ pub async fn messages(ingest_queue: &impl IngestQueue, job_queue: &impl JobQueue
     let failed = Failure::new(FailureKind::Provider, now, "500");
     let retries = [
         ToRetry::Failed(FailedJob { failure: failed, job }),
-        ToRetry::Deadline(Deadline { subject: Subject::dispatch("contract", "dkmq"), unread: Some(7), by_hand: None }),
+        ToRetry::Deadline(Deadline { unread: Some(7), ..Deadline::of(Subject::dispatch("contract", "dkmq")) }),
         ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(now) }),
     ];
     for message in &retries {
@@ -79,7 +79,7 @@ async fn alerts(job_queue: &impl JobQueue, reader: &impl Reader) {
         assert_eq!(hinted, condition);
     }
     let review = ToAlert::Review { incidents: vec!["source-down/contract".to_owned()] };
-    let flush = ToAlert::Flush { group: "group/source-down/contract/first".to_owned() };
+    let flush = ToAlert::Flush { group: "group/source-down/contract/first".to_owned(), traceparent: None };
     for (message, lane, queue) in [(review, Lane::CanWait, Queue::Reviews), (flush, Lane::Urgent, Queue::Alerts)] {
         job_queue.alert(&message, lane, 0).await.unwrap();
         assert_eq!(read::<ToAlert>(&next(reader, queue).await), message);

@@ -3,6 +3,7 @@
 mod api;
 pub(crate) mod batch;
 mod configured;
+mod xray;
 
 use std::future::Future;
 
@@ -10,8 +11,9 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use tracing::Instrument;
 
-pub use api::{GatewayRequest, GatewayResponse};
+pub use api::{GatewayRequest, GatewayResponse, TRACEPARENT};
 pub use batch::{Batch, is_batch, records};
 pub(crate) use configured::{Configured, serve_configured};
 
@@ -28,7 +30,7 @@ pub type Error = lambda_runtime::Error;
 pub(crate) fn cold_start<T>(set_up: impl FnOnce(&Environment<'_>) -> Result<T, EnvironmentError>) -> Result<T, Error> {
     let environment = Environment::process();
     let (filter, complaint) = environment.log();
-    telemetry::start(filter);
+    telemetry::start(filter, environment.has_spans());
     if let Some(complaint) = complaint {
         tracing::warn!(%complaint, "the log filter is not used");
     }
@@ -46,7 +48,8 @@ where
     // Boxed: the compiler cannot lay out the deeply nested futures of the SDK and the runtime as one.
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         host::ends_at_ms(event.context.deadline);
-        Box::pin(handle(event.payload))
+        let span = xray::span(event.context.xray_trace_id.as_deref());
+        Box::pin(handle(event.payload).instrument(span))
     }))
     .await
 }

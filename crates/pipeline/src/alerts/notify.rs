@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AT_ONCE, Alert, Cause, Judged, decide,
+    AT_ONCE, Alert, Cause, Judged, Schedule, decide,
     occasion::{Occasion, RESOLVED},
     stages::{self, Rules, published},
 };
@@ -98,7 +98,7 @@ impl<P: Ports> Alert<'_, P> {
                     return Ok(Change::Keep(Claim::Nothing));
                 }
                 if !std::mem::replace(&mut is_planned, true) {
-                    self.flush_later(key, Urgency::New, hop_s(again_at, now)).await?;
+                    self.flush_later(key, Urgency::New, hop_s(again_at, now), None).await?;
                 }
                 let next = AlertGroup { revision, write, flush_at: Some(again_at), ..group };
                 return Ok(Change::Write(Box::new(next), Claim::Nothing));
@@ -172,7 +172,7 @@ impl<P: Ports> Alert<'_, P> {
         };
         self.finish(&group.group, &group.write, ends).await?;
         if is_full && failure.is_none() {
-            self.flush_later(&group.group, Urgency::New, 0).await?;
+            self.flush_later(&group.group, Urgency::New, 0, None).await?;
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ impl<P: Ports> Alert<'_, P> {
         if incident.waiting.as_ref().is_none_or(|waiting| waiting.group != group.group) {
             return Ok(None);
         }
-        let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: false };
+        let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: false, traceparent: None };
         let Judged { incident, record, .. } = self.judge(&incident.condition, cause).await?;
         Ok(incident.and_then(|incident| self.of_group(group, incident, record)))
     }
@@ -337,7 +337,8 @@ impl<P: Ports> Alert<'_, P> {
         let (group, sorts_by) = (String::new(), Timestamp::MAX);
         next.waiting = Some(Waiting { group, since: now, send_at: now, sorts_by, stages: vec![news] });
         // A resolved mail is not urgent: its group sends it later.
-        self.schedule(next, Occasion::Resolved, rules, now).await.map(drop)
+        let schedule = Schedule { occasion: Occasion::Resolved, rules, now, traceparent: None };
+        self.schedule(next, schedule).await.map(drop)
     }
 
     /// Releases the group. Refused mails are tried again later.
@@ -355,7 +356,7 @@ impl<P: Ports> Alert<'_, P> {
                     if more_waits && flush_at.is_none() {
                         let at = now + BUSY;
                         if !std::mem::replace(&mut is_planned, true) {
-                            self.flush_later(key, Urgency::New, hop_s(at, now)).await?;
+                            self.flush_later(key, Urgency::New, hop_s(at, now), None).await?;
                         }
                         flush_at = Some(at);
                     }
@@ -366,14 +367,14 @@ impl<P: Ports> Alert<'_, P> {
                 Ends::Saved => {
                     let wait = SignedDuration::from_secs(i64::from(self.config.contacts.group_interval_s.min(900)));
                     if !std::mem::replace(&mut is_planned, true) {
-                        self.flush_later(key, Urgency::CanWait, hop_s(now + wait, now)).await?;
+                        self.flush_later(key, Urgency::CanWait, hop_s(now + wait, now), None).await?;
                     }
                     AlertGroup { claim: None, flush_at: Some(now + wait), last_at: now, ..group }
                 }
                 Ends::Refused => {
                     let delay_s = (2_u32 << group.failures.min(8)).min(300);
                     if !std::mem::replace(&mut is_planned, true) {
-                        self.flush_later(key, Urgency::New, delay_s).await?;
+                        self.flush_later(key, Urgency::New, delay_s, None).await?;
                     }
                     let again_at = now + SignedDuration::from_secs(i64::from(delay_s));
                     // Another mail may have been scheduled meanwhile.

@@ -1,13 +1,16 @@
 //! Requests to a provider: all pages of an answer, parsed into facts.
 
+use dispatch::TraceParent;
 use jiff::SignedDuration;
 use providers::{ApiResponse, Elements, FetchRequest, Parsed, UnreadableResponse};
+use tracing::{Instrument, Span};
 
 use super::{Bound, Hydrate};
 use crate::{
     ingest::plain,
     job::{Failure, FailureKind},
     ports::{Clock, FetchError, Ports, ProviderApi},
+    trace::{self, Hop},
 };
 
 /// No search of gridbell has more pages; a provider with endless pages must not block an invocation.
@@ -49,15 +52,19 @@ impl<P: Ports> Hydrate<'_, P> {
         &self,
         bound: &Bound,
         fetch: &FetchRequest,
+        traceparent: Option<TraceParent>,
         mut page: impl AsyncFnMut(Parsed) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let Some(name) = bound.provider.elements(fetch) else { return page(self.fetch(bound, fetch).await?).await };
+        let Some(name) = bound.provider.elements(fetch) else {
+            return page(self.fetch(bound, fetch, traceparent).await?).await;
+        };
         let began_at = self.host.now();
         let request = bound.provider.request(fetch, None).map_err(|error| self.response_failure(&error))?;
         let origin = &bound.origin;
         let fetched =
-            self.api.fetch_list(&origin.source, &bound.source, &request, self.within(LIST), Elements::of(name)).await;
-        let elements = match fetched {
+            self.api.fetch_list(&origin.source, &bound.source, &request, self.within(LIST), Elements::of(name));
+        let fetched = async { fetched.await.inspect_err(|error| trace::failed(&error.to_string())) };
+        let elements = match fetched.instrument(self.fetch_span(bound, fetch, traceparent)).await {
             Ok(elements) => elements,
             Err(error) => return Err(self.failed(bound, &error).await),
         };
@@ -80,7 +87,24 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 
     /// Sends the request and parses the answer, which is as of the instant before the first request.
-    pub(super) async fn fetch(&self, bound: &Bound, fetch: &FetchRequest) -> Result<Parsed, Failure> {
+    pub(super) async fn fetch(
+        &self,
+        bound: &Bound,
+        fetch: &FetchRequest,
+        traceparent: Option<TraceParent>,
+    ) -> Result<Parsed, Failure> {
+        let fetched = async {
+            let fetched = self.fetch_pages(bound, fetch).await;
+            fetched.inspect_err(|failure| trace::failed(&failure.detail))
+        };
+        fetched.instrument(self.fetch_span(bound, fetch, traceparent)).await
+    }
+
+    fn fetch_span(&self, bound: &Bound, fetch: &FetchRequest, traceparent: Option<TraceParent>) -> Span {
+        Hop::after(traceparent, self.host).span("fetch", &bound.origin.source, &fetch.key)
+    }
+
+    async fn fetch_pages(&self, bound: &Bound, fetch: &FetchRequest) -> Result<Parsed, Failure> {
         let began_at = self.host.now();
         let mut pages: Vec<String> = Vec::new();
         let mut token = None;

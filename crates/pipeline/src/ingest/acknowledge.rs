@@ -176,7 +176,7 @@ impl<P: Ports> Acknowledge<'_, P> {
             return Ok(AckOutcome::Unknown);
         }
         let subject = Subject::from_stored(said.dispatch.clone());
-        let mut hints = Vec::new();
+        let (mut hints, mut traceparent) = (Vec::new(), None);
         let noted = update(Records(self.table), &subject, From::Stored, async |record| {
             let Some(record) = record.filter(|record| record.state.dispatch_id().is_some()) else {
                 return Ok(Change::Keep(AckOutcome::Unknown));
@@ -188,7 +188,7 @@ impl<P: Ports> Acknowledge<'_, P> {
                 let current = if record.state.epoch == epoch { record.state.version } else { 0 };
                 return Ok(Change::Keep(AckOutcome::Superseded { current, epoch }));
             }
-            hints = self.hints(&record, said);
+            (hints, traceparent) = (self.hints(&record, said), record.traceparent);
             if !is_news(record.ack.as_ref(), said) {
                 return Ok(Change::Keep(AckOutcome::Noted));
             }
@@ -196,7 +196,7 @@ impl<P: Ports> Acknowledge<'_, P> {
         });
         let outcome = noted.await?.result;
         for condition in hints {
-            self.job_queue.hint(condition, self.host.now(), 0).await?;
+            self.job_queue.hint_in(traceparent, condition, self.host.now(), 0).await?;
         }
         Ok(outcome)
     }

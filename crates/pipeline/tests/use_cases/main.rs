@@ -42,6 +42,7 @@ mod short_of_time;
 mod sites;
 mod storm;
 mod timeline;
+mod traces;
 mod unreadable_fields;
 mod untrusted;
 mod views;

@@ -61,6 +61,10 @@ impl Random for Hurried<'_> {
     fn up_to(&self, most: u64) -> u64 {
         self.invocation.up_to(most)
     }
+
+    fn bits(&self) -> u64 {
+        self.invocation.bits()
+    }
 }
 
 fn hydrate(sim: &Simulation, messages: Vec<Message>, (step_s, left_ms): (i64, i64)) -> Vec<String> {

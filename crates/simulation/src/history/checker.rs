@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Event, Line, Name, Numbered, ProviderTimeline, StreamStory, deadlines, end, mails::Mails, signals::Signals,
+    traces::Traces,
 };
 
 /// The known circumstances of a history, which excuse some violations.
@@ -62,6 +63,7 @@ pub struct Checker {
     pub(super) streams: Vec<StreamStory>,
     pub(super) accepted: Vec<Accepted>,
     pub(super) signals: Signals,
+    traces: Traces,
     pub(super) mails: Mails,
     /// Subject and version → when its acknowledgement was noted.
     pub(super) noted: BTreeMap<(String, Numbered), Timestamp>,
@@ -88,6 +90,7 @@ impl Checker {
             streams: Vec::new(),
             accepted: Vec::new(),
             signals: Signals::default(),
+            traces: Traces::default(),
             mails: Mails::default(),
             noted: BTreeMap::new(),
             kept: Vec::new(),
@@ -122,9 +125,11 @@ impl Checker {
                 return self.answered(at, (source, *about), body, *status);
             }
             Event::Signal { body, .. } => {
-                let secret = self.no_secret("a signal", body);
-                return secret.or_else(|| self.signals.takes(at, event, (&self.dispatches, &self.streams)).err());
+                let broken = self.no_secret("a signal", body);
+                let broken = broken.or_else(|| self.traces.leads(body, self.polls, self.is_complete));
+                return broken.or_else(|| self.signals.takes(at, event, (&self.dispatches, &self.streams)).err());
             }
+            Event::Began { traceparent, source, body } => self.traces.begins(traceparent, source, body.as_deref()),
             Event::Incident { row } => return self.mails.written(row),
             Event::Mail { subject, text, html } => {
                 let secret = self.no_secret(subject, text).or_else(|| self.no_secret(subject, html));
