@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use aws::environment::OTLP;
 use serde_json::json;
+use stack_client::FUNCTIONS;
 use tokio::time::{Instant, sleep};
 
 use super::{aws_api::AwsApi, template};
@@ -24,6 +26,8 @@ pub(super) struct Deployment {
     /// The functions' zips.
     pub(super) packages: BTreeMap<&'static str, PathBuf>,
     pub(super) parameters: BTreeMap<String, String>,
+    /// Whether the functions log their spans.
+    pub(super) spans: bool,
     /// The address of each function that is hosted elsewhere, for `--watch`.
     pub(super) hosted: BTreeMap<&'static str, String>,
 }
@@ -57,8 +61,13 @@ impl Deployment {
         // An emulator's API has another address than in the cloud.
         let public_url = json!({ "Fn::Sub": endpoint(api, "${Api}") });
         template::set_variable(&mut template, "alerter", "GRIDBELL_PUBLIC_URL", public_url)?;
-        // Here commands find the stack by themselves.
-        template::set_variable(&mut template, "alerter", "GRIDBELL_STACK", json!(""))?;
+        for function in FUNCTIONS {
+            // Here commands find the stack by themselves, and no CloudWatch makes metrics.
+            template::set_variable(&mut template, function, "GRIDBELL_STACK", json!(""))?;
+            if self.spans {
+                template::set_variable(&mut template, function, OTLP, json!("on"))?;
+            }
+        }
         api.put_object(&self.bucket, TEMPLATE_KEY, template.to_string().into_bytes()).await?;
         step.at("creates the stack");
         api.cloudformation("CreateStack", &self.create_parameters(api)).await?;

@@ -99,6 +99,7 @@ pub(super) fn deployment(
         bucket: format!("gridbell-code{suffix}"),
         packages,
         parameters,
+        spans: options.spans,
         hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
     }
 }
