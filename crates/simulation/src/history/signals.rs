@@ -192,7 +192,7 @@ impl Signals {
                 for (which, (its_subject, its_kind, expected)) in happening.signals.iter().enumerate() {
                     if its_subject == subject && its_kind == kind && holds(expected, data) {
                         return if self.happenings.insert((number, place, which), epoch) == Some(epoch) {
-                            broken("told-once", subject, format!("{kind} is published twice"))
+                            broken("published-once", subject, format!("{kind} is published twice"))
                         } else {
                             Ok(())
                         };
