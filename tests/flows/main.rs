@@ -5,7 +5,7 @@
 
 mod bulk;
 mod chaos;
-mod controller;
+mod consumers;
 mod copies;
 mod cut;
 mod deadlines;
@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
         incidents::cases(),
         epoch::cases(),
         deadlines::cases(),
-        controller::cases(),
+        consumers::cases(),
         endpoint::cases(),
         headers::cases(),
         evil::cases(),

@@ -33,4 +33,7 @@ pub use ramp::{Measured, Ramp, Ramps};
 pub use signal::{Part, Publication, Signal, sendable};
 pub use trace::TraceParent;
 // Types that facts and signals share. The consumer's crate defines them.
-pub use signals::{Effective, Interval, PowerEventKind, Program, Request, Status, Subject, Target, TestReason};
+pub use signals::{
+    ActiveVersion, Effective, HeartbeatSignal, Interval, PowerEventKind, Program, Request, Status, Subject, Target,
+    TestReason,
+};

@@ -27,6 +27,7 @@ fn a_whole_file_is_read() {
     assert_eq!(voltus.api_key, Some(Reference::Ssm("/gridbell/voltus-prod".to_owned())));
     assert_eq!(config.sources["leap-staging"].tokens.len(), 2);
     assert_eq!(config.deadlines.lead_s, 600);
+    assert_eq!(config.signals.heartbeat_s, 300);
     let mill = &config.sites["voltus-prod/d4z9"];
     assert_eq!((mill.name.as_deref(), mill.timezone.as_deref()), (Some("Mill"), Some("America/Los_Angeles")));
     assert_eq!(mill.contacts.as_ref().expect("contacts").email, ["mill-duty@example.com"]);
@@ -78,7 +79,7 @@ fn the_file_as_a_whole() {
         ("[sources", "gridbell.toml:1:9: not TOML: unclosed table, expected `]`"),
         (
             "[sorces.x]\n",
-            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, sites",
+            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, signals, sites",
         ),
         ("sources = 1", "gridbell.toml:1:11: sources: a number where a table belongs"),
         ("[sources]\nx = 'y'", "gridbell.toml:2:5: sources.x: a string where a table belongs"),
@@ -276,6 +277,33 @@ fn polling() {
         let json = config.to_json();
         assert!(json.contains(&format!("\"tokens\":[]{}", read.trim_start_matches("[]"))), "{json}");
     }
+}
+
+#[test]
+fn heartbeats() {
+    let every = |value: &str| format!("{NVGRID}[signals]\nheartbeat = {value}");
+    let interval = "gridbell.toml:4:13: signals.heartbeat: no interval; write \"off\" or \"5m\": from 1m to 1h";
+    check(&[
+        (&every("'often'"), interval),
+        (&every("'59s'"), interval),
+        (&every("'61m'"), interval),
+        (
+            &every("300"),
+            "gridbell.toml:4:13: signals.heartbeat: a number where \"off\" or a duration in quotes (\"5m\") belongs",
+        ),
+        (
+            &format!("{NVGRID}[signals]\nheartbeats = '5m'"),
+            "gridbell.toml:4:1: signals.heartbeats: unknown key; known here: heartbeat",
+        ),
+    ]);
+    for (text, seconds) in [("'off'", None), ("'1m'", Some(60)), ("'1h'", Some(3_600))] {
+        let config = File::parse("f", &every(text)).expect("good").config;
+        assert_eq!(config.signals.heartbeat().map(|every| every.as_secs()), seconds);
+        let json = config.to_json();
+        assert_eq!(json.contains("\"signals\":{\"heartbeat_s\":"), seconds.is_some(), "{json}");
+        assert_eq!(pipeline::config::Config::parse(&json).expect("good"), config);
+    }
+    assert_eq!(File::parse("f", NVGRID).expect("good").config.signals.heartbeat(), None);
 }
 
 #[test]
@@ -501,4 +529,123 @@ fn what_the_functions_would_refuse_is_refused_here() {
         error.contains("the functions read 1048576; spread the 10000 sources and 0 sites over several stacks"),
         "{error}"
     );
+}
+
+/// A file with a mistake in each section.
+const WRONG: &str = "\
+[sources.v]
+provider = 'volt'
+environment = 'test'
+api_key = 's3cr3t'
+tokn = 1
+[sources.n]
+provider = 'nvgrid'
+poll = '5m'
+token = ['sha256:1', 2]
+[sources.n.deadlines]
+lead = 'soon'
+acknowledge = 'no'
+[sites.'other/f']
+timezone = 'Mars/Olympus'
+[contacts]
+email = ['x', 'a@b.c', 'y']
+remind = 15
+[acks]
+tokens = 'x'
+";
+
+#[test]
+fn every_mistake_is_reported_at_once_in_the_files_order() {
+    let said = refused(WRONG);
+    let lines: Vec<&str> = said.lines().collect();
+    let places = [
+        "2:12: sources.v.provider: ",
+        "3:15: sources.v.environment: ",
+        "4:11: sources.v.api_key: ",
+        "5:1: sources.v.tokn: ",
+        "8:8: sources.n.poll: ",
+        "9:10: sources.n.token: ",
+        "9:22: sources.n.token: ",
+        "11:8: sources.n.deadlines.lead: ",
+        "12:15: sources.n.deadlines.acknowledge: ",
+        "13:8: sites.other/f: ",
+        "14:12: sites.other/f.timezone: ",
+        "15:1: contacts: from is missing",
+        "16:10: contacts.email: ",
+        "16:24: contacts.email: ",
+        "17:10: contacts.remind: ",
+        "19:1: acks.tokens: ",
+    ];
+    for (line, place) in lines.iter().zip(places) {
+        assert!(line.starts_with(&format!("gridbell.toml:{place}")), "{place} is missing:\n{said}");
+    }
+    assert_eq!(lines.len(), places.len(), "{said}");
+    assert!(!said.contains("s3cr3t"), "{said}");
+}
+
+#[test]
+fn the_name_of_the_built_in_source_is_taken() {
+    let text = NVGRID.replace("[sources.n]", "[sources.gridbell-verify]");
+    check(&[(
+        &text,
+        "gridbell.toml:1:10: sources.gridbell-verify: `gridbell verify` uses this name; write another one",
+    )]);
+}
+
+#[test]
+fn what_only_a_deployment_needs() {
+    let mistakes = |text: &str| -> Vec<String> {
+        let file = File::parse("gridbell.toml", text).expect("good for the local stack");
+        file.deployment_mistakes("gridbell.toml").iter().map(ToString::to_string).collect()
+    };
+    let text = format!(
+        "[sources.v]\nprovider = 'voltus'\napi_key = 'env:KEY'\ntoken = '{HASH}'\n{NVGRID}[sources.n.deadlines]\nacknowledge = true\n"
+    );
+    assert_eq!(
+        mistakes(&text),
+        [
+            "gridbell.toml:1:1: contacts: nobody is notified of anything; write [contacts] with email and from",
+            "gridbell.toml:3:11: sources.v.api_key: only the local stack can read env:KEY; put the key into SSM and write \"ssm:/gridbell/v\"",
+            "gridbell.toml:5:1: sources.n: token is missing, so no webhook is accepted; write the hash of a token of your own",
+            "gridbell.toml:5:1: acks: acknowledge = true, and no token lets a controller acknowledge; write [acks] with a token",
+        ]
+    );
+    let whole = format!(
+        "{NVGRID}token = '{HASH}'\n[deadlines]\nacknowledge = true\n[contacts]\nemail = ['a@b.c']\nfrom = 'd@e.f'\n[acks]\ntoken = '{HASH}'\n"
+    );
+    assert_eq!(mistakes(&whole), Vec::<String>::new());
+}
+
+#[test]
+fn the_command_lists_all_mistakes_for_people_and_programs() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("gridbell.toml");
+    let check = |text: &str, arguments: &[&str]| {
+        std::fs::write(&file, text).expect("written");
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_gridbell"))
+            .args(["config", "check", "--config"])
+            .arg(&file)
+            .args(arguments)
+            .output()
+            .expect("gridbell runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        (run.status.code(), text(run.stdout), text(run.stderr))
+    };
+    let (code, out, err) = check(WRONG, &[]);
+    assert!(code == Some(1) && out.lines().count() == 16, "{out}{err}");
+    assert!(err.starts_with("error: 16 mistakes in ") && err.lines().count() == 1, "{err}");
+    let (code, out, err) = check("[sources.n]\nprovider = 'nvgrd'", &[]);
+    assert!(code == Some(1) && out.is_empty() && err.contains(":2:12: sources.n.provider: unknown provider"), "{err}");
+    let (code, out, _) = check(WRONG, &["--json"]);
+    let said: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let mistakes = said["mistakes"].as_array().expect("mistakes");
+    assert_eq!((code, mistakes.len()), (Some(1), 16));
+    assert_eq!((&mistakes[0]["line"], &mistakes[0]["key"]), (&2.into(), &"sources.v.provider".into()));
+
+    let (code, out, err) = check(NVGRID, &[]);
+    assert!(code == Some(0) && out.contains("is good: 1 sources"), "{out}{err}");
+    let (code, out, err) = check(NVGRID, &["--deploy"]);
+    assert!(code == Some(1) && out.contains("contacts: ") && out.contains("sources.n: token is missing"), "{out}{err}");
+    let (code, out, err) = check(include_str!("../../../gridbell.example.toml"), &["--deploy"]);
+    assert!(code == Some(0), "the example can be deployed: {out}{err}");
 }

@@ -30,9 +30,9 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
         ("the epoch's form", json!(epoch.len() == 13 && epoch.bytes().all(|byte| byte.is_ascii_digit())), json!(true)),
         ("sequence", event["sequence"].clone(), json!(place.to_string())),
         ("the attribute part", attribute("part"), part.map_or(Value::Null, |part| json!(part.to_string()))),
-        ("source", event["source"].clone(), json!(format!("/gridbell/{source}"))),
+        ("source", event["source"].clone(), json!(format!("/gridbell/{source}").trim_end_matches('/'))),
         ("datacontenttype", event["datacontenttype"].clone(), json!("application/json")),
-        ("data's source", data["source"].clone(), json!(source)),
+        ("data's source", data["source"].clone(), if source.is_empty() { Value::Null } else { json!(source) }),
         ("the time's form", json!(time.ends_with('Z') && time.parse::<Timestamp>().is_ok()), json!(true)),
         ("the attribute type", attribute("type"), event["type"].clone()),
         ("the attribute source", attribute("source"), event["source"].clone()),
@@ -70,7 +70,7 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
 }
 
 /// The project's schemas of `data`, by its one member.
-static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 5]> = LazyLock::new(|| {
     let read = |text: &str| {
         let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
@@ -80,6 +80,7 @@ static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new
         ("power", read(include_str!("../../../crates/signals/schemas/power.json"))),
         ("meter", read(include_str!("../../../crates/signals/schemas/meter.json"))),
         ("account", read(include_str!("../../../crates/signals/schemas/account.json"))),
+        ("heartbeat", read(include_str!("../../../crates/signals/schemas/heartbeat.json"))),
     ]
 });
 

@@ -12,6 +12,7 @@ use crate::{
     dispatches::{
         open_end,
         ramping::Ramping,
+        sent::SentVersion,
         timeline::{Event, TimelineEvent, trim},
         unreadable::UnreadableFields,
     },
@@ -41,6 +42,9 @@ pub struct SubjectRecord {
     pub state: State,
     /// Signals that are stored and not yet known to be sent, in order.
     pub outbox: Vec<Signal>,
+    /// While signals are pending: the version that was sent before them; none if it was not active or a test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<SentVersion>,
     /// When the state, or the load target's replacement, last changed.
     pub changed_at: Timestamp,
     /// The timeline, oldest first.
@@ -114,6 +118,7 @@ impl SubjectRecord {
         let known_traceparent = known.and_then(|known| known.traceparent);
         let traceparent = if signals.is_empty() { known_traceparent } else { step.traceparent };
         outbox.extend(signals);
+        let sent = known.filter(|_| !outbox.is_empty()).and_then(|known| known.sent_version(state.epoch));
         Self {
             subject: step.subject.clone(),
             revision,
@@ -122,6 +127,7 @@ impl SubjectRecord {
             origin: origin.clone(),
             state,
             outbox,
+            sent,
             changed_at: step.now,
             history,
             due,
@@ -154,6 +160,7 @@ impl SubjectRecord {
         Some(Self {
             state,
             outbox,
+            sent: None,
             due,
             lapsed: None,
             ack: None,

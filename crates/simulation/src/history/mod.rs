@@ -7,6 +7,7 @@
 mod checker;
 mod deadlines;
 mod end;
+mod heartbeats;
 mod mails;
 mod provider_timeline;
 mod signals;

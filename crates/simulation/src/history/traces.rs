@@ -42,6 +42,10 @@ impl Traces {
         let Ok(read) = TraceParent::parse(traceparent) else {
             return broken(format!("{traceparent:?} is no traceparent"));
         };
+        // Only the sweep begins a heartbeat.
+        if text("/source") == Some("/gridbell") {
+            return None;
+        }
         let Some(Began { span_id, source, body }) = self.0.get(&read.trace_id()) else {
             return broken(format!("no delivery and no poll has the trace {traceparent}"));
         };
@@ -93,5 +97,7 @@ mod tests {
         check(&signal("/gridbell/s", &traceparent(3, 8), "abc"), false, false);
         check(&signal("/gridbell/t", &traceparent(1, 8), "abc"), false, false);
         check(&signal("/gridbell/s", "", "abc"), false, false);
+        check(&signal("/gridbell", &traceparent(3, 8), ""), false, true);
+        check(&signal("/gridbell", "", ""), false, false);
     }
 }
