@@ -22,6 +22,7 @@ mod odd_inputs;
 mod openvolt;
 mod poll;
 mod processes;
+mod rings;
 mod sandbox;
 mod sites;
 mod stack;
@@ -50,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
         stopped::cases(),
         failing::cases(),
         incidents::cases(),
+        rings::cases(),
         epoch::cases(),
         deadlines::cases(),
         consumers::cases(),

@@ -39,7 +39,8 @@ pub async fn run() -> Result<(), Error> {
                 return Ok(GatewayResponse::json(400, body.to_owned()));
             };
             let incoming = incoming(&request);
-            let permitting = if incoming.source == VERIFY { configured.permitting(config).await } else { None };
+            let permitting =
+                if incoming.source == VERIFY { configured.permitting_strangers(config).await } else { None };
             let config = permitting.as_ref().unwrap_or(config);
             let receive = Receive::<AwsPorts> { config, intake, host: &Host };
             let known = config.sources.contains_key(incoming.source);

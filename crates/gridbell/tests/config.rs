@@ -123,6 +123,67 @@ fn a_source() {
 }
 
 #[test]
+fn channels() {
+    let with = |lines: &str| format!("{NVGRID}[contacts]\nemail = ['a@b.c']\nfrom = 'd@e.f'\n{lines}");
+    let arn = "arn:aws:sns:us-east-1:123456789012:duty";
+    let own = "[sources.n.contacts]\nsns = 'off'\nring_tests = true\n";
+    let text = with(&format!(
+        "sns = '{arn}'\npagerduty = 'ssm:/gridbell/pd'\nwebhook = {{ url = 'https://a.example.com/x?y=1', secret = 'env:S' }}\n{own}"
+    ));
+    let config = File::parse("f", &text).expect("good").config;
+    let names = |source: &str| config.channels(source).to.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names("other"), ["SNS topic duty", "PagerDuty (ssm:/gridbell/pd)", "webhook at a.example.com"]);
+    assert_eq!(names("n"), ["PagerDuty (ssm:/gridbell/pd)", "webhook at a.example.com"]);
+    assert!(config.channels("n").ring_tests && !config.channels("other").ring_tests);
+    let eu = with("pagerduty = { key = 'env:K', url = 'https://events.eu.pagerduty.com/v2/enqueue' }");
+    let json = File::parse("f", &eu).expect("good").config.to_json();
+    assert!(
+        json.contains(r#"{"kind":"pagerduty","key":"env:K","url":"https://events.eu.pagerduty.com/v2/enqueue"}"#),
+        "{json}"
+    );
+    let webhook = |url: &str| with(&format!("webhook = {{ url = '{url}', secret = 'env:S' }}"));
+    check(&[
+        (
+            &with("sns = 'duty'"),
+            "gridbell.toml:6:7: contacts.sns: not the ARN of an SNS topic; write \"arn:aws:sns:us-east-1:123456789012:grid-duty\"",
+        ),
+        (
+            &with(&format!("sns = '{arn}.fifo'")),
+            "gridbell.toml:6:7: contacts.sns: a FIFO topic, to which no telephone, chat or paging service subscribes; write the ARN of a standard topic",
+        ),
+        (
+            &with("pagerduty = 'R0UT1NGKEY'"),
+            "gridbell.toml:6:13: contacts.pagerduty: a value stands where a reference belongs; keep the key out of this file and write \"ssm:/gridbell/pagerduty\" or \"env:PAGERDUTY_API_KEY\"",
+        ),
+        (
+            &with("pagerduty = { url = 'https://a' }"),
+            "gridbell.toml:6:13: contacts.pagerduty: key is missing; write key = \"ssm:/gridbell/pagerduty\"",
+        ),
+        (
+            &with("webhook = 'https://a.example.com'"),
+            "gridbell.toml:6:11: contacts.webhook: not a webhook; write webhook = { url = \"https://…\", secret = \"ssm:/…\" }, or \"off\"",
+        ),
+        (
+            &with("webhook = { url = 'https://a' }"),
+            "gridbell.toml:6:11: contacts.webhook: secret is missing; write secret = \"ssm:/gridbell/alert-webhook\"",
+        ),
+        (
+            &webhook("http://a.example.com"),
+            "gridbell.toml:6:19: contacts.webhook.url: http would send alerts in the clear; write https:// (http is for loopback alone)",
+        ),
+        (
+            &webhook("https://u:p@a.example.com"),
+            "gridbell.toml:6:19: contacts.webhook.url: holds a user or a password; write the address alone",
+        ),
+        (&with("ring_tests = 'yes'"), "gridbell.toml:6:14: contacts.ring_tests: a string where true or false belongs"),
+        (
+            &with("slack = 1"),
+            "gridbell.toml:6:1: contacts.slack: unknown key; known here: email, from, remind, escalate, group_wait, group_interval, sns, pagerduty, webhook, ring_tests",
+        ),
+    ]);
+}
+
+#[test]
 fn sites() {
     let good = format!("{NVGRID}[sites.'n/-']\nname = 'Hall 1'\ntimezone = 'europe/berlin'\nphone = '+49 30 1234'\n");
     let config = File::parse("f", &good).expect("good").config;

@@ -198,6 +198,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
             sorts_by: at("12:05:00"),
             stages: vec![stage],
         }),
+        channels: Vec::new(),
     };
     let quarantined = Condition::Quarantined { source: "leap-prod".to_owned(), about: None };
     let taken = Acknowledged { by: who.to_owned(), at: at("11:50:00") };
@@ -208,6 +209,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
         status: IncidentStatus::Acknowledged,
         acknowledged: Some(taken),
         waiting: None,
+        channels: Vec::new(),
         ..open.clone()
     };
     let over = Incident {
@@ -216,6 +218,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
         status: IncidentStatus::Resolved,
         resolved_at: Some(at("09:00:00")),
         waiting: None,
+        channels: Vec::new(),
         ..open.clone()
     };
     vec![open, known, over]

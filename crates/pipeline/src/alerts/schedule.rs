@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{Alert, decide, occasion::Occasion, stages::Rules};
 use crate::{
     alerts::{
+        channels::Ring,
         group::{AlertGroup, Urgency},
         incident::Incident,
     },
@@ -56,6 +57,10 @@ impl<P: Ports> Alert<'_, P> {
         if let Some(waiting) = &mut incident.waiting {
             (waiting.group, waiting.send_at) = (key.clone(), send_at);
         }
+        // What was just added to the channels is sent with the mail.
+        let fresh = |ring: &&mut Ring| ring.failures == 0 && ring.claim.is_none() && ring.since == now;
+        let rings = incident.channels.iter_mut().filter_map(|log| log.waiting.as_mut()).filter(fresh);
+        rings.for_each(|ring| ring.next_at = send_at);
         Ok((send_at <= now).then_some(key))
     }
 
