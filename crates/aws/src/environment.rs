@@ -195,7 +195,7 @@ impl<'a> Environment<'a> {
         Ok(Some(url.trim_end_matches('/').to_owned()))
     }
 
-    /// The stack that commands in mails name; none: the local one, which needs no name.
+    /// The stack that commands in mails and metrics name; none: the local one, which needs no name.
     pub fn stack(&self) -> Option<String> {
         self.optional("GRIDBELL_STACK")
     }
@@ -205,9 +205,9 @@ impl<'a> Environment<'a> {
         self.optional(OTLP).is_some()
     }
 
-    /// Whether the function writes metrics into its log.
-    pub fn has_metrics(&self) -> bool {
-        self.optional("GRIDBELL_METRICS").is_some_and(|value| value == "on")
+    /// The dimension `Stack` of the metrics in the log; none: the function writes no metrics.
+    pub fn metrics(&self) -> Option<String> {
+        self.stack().filter(|_| self.optional("GRIDBELL_METRICS").is_some_and(|value| value == "on"))
     }
 
     /// The SES configuration set that mails are sent with; none: the default of the sender's identity.

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-use pipeline::ports::{Clock, Random};
+use pipeline::ports::{Clock, Measurement, Metrics, Random};
 use uuid::Uuid;
 
-/// Time and randomness of the host.
+use crate::metrics;
+
+/// Time, randomness and measurements of the host.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host;
 
@@ -49,5 +51,11 @@ impl Random for Host {
 
     fn bits(&self) -> u64 {
         fastrand::u64(..)
+    }
+}
+
+impl Metrics for Host {
+    fn measure(&self, measurement: Measurement<'_>) {
+        metrics::measure(measurement);
     }
 }

@@ -51,7 +51,7 @@ where
 /// People read logs at a terminal: characters that affect it are written as escapes, such as `\u001b`. Each line is
 /// written whole, in one call.
 #[derive(Debug)]
-struct Escaped<W>(W);
+pub(crate) struct Escaped<W>(pub(crate) W);
 
 impl<W: io::Write> io::Write for Escaped<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {

@@ -10,6 +10,7 @@
 
 mod bundle;
 mod dispatches;
+mod metrics;
 
 use dispatch::{Signal, TraceParent};
 use jiff::{SignedDuration, Timestamp};
@@ -37,6 +38,8 @@ pub use crate::{
 };
 pub use bundle::Ports;
 pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
+pub(crate) use metrics::ms;
+pub use metrics::{Measurement, Metrics};
 
 /// The clock.
 pub trait Clock {

@@ -15,7 +15,9 @@ use crate::{
     config::Config,
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     messages::{MAX_DELAY_S, ToHydrate, hop_s},
-    ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Ports, Random, Refusal},
+    ports::{
+        Clock, Deliveries, Dispatches, JobQueue, Measurement, Metrics, PendingRetry, PortError, Ports, Random, Refusal,
+    },
 };
 
 pub use state::RetryState;
@@ -177,6 +179,7 @@ impl<P: Ports> Retry<'_, P> {
         }
         if goes_on {
             self.job_queue.deliver(ToHydrate::Job(job), delay_s).await?;
+            self.host.measure(Measurement::Retry { reason: failure.kind });
         }
         Ok(())
     }

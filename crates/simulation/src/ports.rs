@@ -13,9 +13,9 @@ use pipeline::{
     mail::Mail,
     messages::{self, Delayed, ToAlert, ToHydrate, ToRetry},
     ports::{
-        Backlog, ChannelError, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer,
-        OpenIncidentIndex, OpenPage, PortError, Ports, ProviderApi, Random, Ringer, SignalStream, Watched, WriteError,
-        fifo_id,
+        Backlog, ChannelError, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer, Measurement,
+        Metrics, OpenIncidentIndex, OpenPage, PortError, Ports, ProviderApi, Random, Ringer, SignalStream, Watched,
+        WriteError, fifo_id,
     },
 };
 use providers::{ApiRequest, Elements};
@@ -67,6 +67,12 @@ impl Random for Invocation<'_> {
 
     fn bits(&self) -> u64 {
         self.sim.with(|state| state.trace_ids.any())
+    }
+}
+
+impl Metrics for Invocation<'_> {
+    fn measure(&self, measurement: Measurement<'_>) {
+        self.sim.with(|state| state.measured.push(format!("{measurement:?}")));
     }
 }
 

@@ -89,6 +89,8 @@ pub(crate) struct State {
     /// The messages that the other channels accepted.
     pub(crate) rings: Vec<Rung>,
     pub(crate) channels: Table<ChannelHealth>,
+    /// The measurements, in words.
+    pub(crate) measured: Vec<String>,
     pub(crate) providers: Scripts,
     /// The latest heartbeat that the hydrator answered.
     pub(crate) answered: Option<Answered>,
@@ -174,6 +176,7 @@ impl Simulation {
             mails: Vec::new(),
             rings: Vec::new(),
             channels: Table::default(),
+            measured: Vec::new(),
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
@@ -263,6 +266,11 @@ impl Simulation {
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
         self.state.borrow().faults.calls().to_vec()
+    }
+
+    /// Every measurement so far, in words.
+    pub fn measured(&self) -> Vec<String> {
+        self.with(|state| state.measured.clone())
     }
 
     /// Every message in the queue `signals`.

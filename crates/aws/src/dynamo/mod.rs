@@ -35,6 +35,7 @@ use pipeline::{
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
+pub(crate) use item::word;
 pub use listing::{Failing, Listed, QuarantinedJob, StoredJob, Wanted};
 
 use crate::client::unavailable;

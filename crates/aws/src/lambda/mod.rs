@@ -8,6 +8,7 @@ mod xray;
 use std::future::Future;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use pipeline::ports::Clock;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -20,7 +21,8 @@ pub(crate) use configured::{Configured, serve_configured};
 use crate::{
     configuration::ReadError,
     environment::{Environment, EnvironmentError},
-    host, telemetry,
+    host::{self, Host},
+    metrics, telemetry,
 };
 
 /// Why a function stops or an invocation fails.
@@ -31,6 +33,9 @@ pub(crate) fn cold_start<T>(set_up: impl FnOnce(&Environment<'_>) -> Result<T, E
     let environment = Environment::process();
     let (filter, complaint) = environment.log();
     telemetry::start(filter, environment.has_spans());
+    if let Some(stack) = environment.metrics() {
+        metrics::start(stack);
+    }
     if let Some(complaint) = complaint {
         tracing::warn!(%complaint, "the log filter is not used");
     }
@@ -49,7 +54,12 @@ where
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         host::ends_at_ms(event.context.deadline);
         let span = xray::span(event.context.xray_trace_id.as_deref());
-        Box::pin(handle(event.payload).instrument(span))
+        let handled = handle(event.payload).instrument(span);
+        Box::pin(async {
+            let handled = handled.await;
+            metrics::write(Host.now());
+            handled
+        })
     }))
     .await
 }

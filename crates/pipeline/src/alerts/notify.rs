@@ -24,7 +24,7 @@ use crate::{
     },
     dispatches::record::SubjectRecord,
     messages::hop_s,
-    ports::{Clock, Incidents, Mailer, PortError, Ports, Random, WriteError},
+    ports::{Clock, Incidents, Mailer, Measurement, Metrics, PortError, Ports, Random, WriteError},
     update::{Change, From, Groups, IncidentRows, Updated, update},
 };
 
@@ -297,10 +297,12 @@ impl<P: Ports> Alert<'_, P> {
                 {
                     self.channel_failed(MAIL, "mail", &error.to_string()).await;
                 }
-                sent
+                sent?;
             }
-            None => Ok(()),
+            None => return Ok(()),
         }
+        self.host.measure(Measurement::Notification);
+        Ok(())
     }
 
     /// Creates the link of a mail or of another message. If that fails, it is sent without a link.

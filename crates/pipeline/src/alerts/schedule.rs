@@ -76,12 +76,18 @@ impl<P: Ports> Alert<'_, P> {
     }
 }
 
-fn group_key(incident: &Incident, occasion: Occasion, test: bool) -> String {
+pub(super) fn group_key(incident: &Incident, occasion: Occasion, test: bool) -> String {
     let test = if test { "/test" } else { "" };
     format!("group/{}/{}/{}{test}", incident.kind(), incident.source(), occasion.word())
 }
 
-fn fresh_group(key: &str, incident: &Incident, occasion: Occasion, test: bool, now: Timestamp) -> AlertGroup {
+pub(super) fn fresh_group(
+    key: &str,
+    incident: &Incident,
+    occasion: Occasion,
+    test: bool,
+    now: Timestamp,
+) -> AlertGroup {
     AlertGroup {
         group: key.to_owned(),
         revision: 0,

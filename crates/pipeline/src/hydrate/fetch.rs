@@ -1,7 +1,7 @@
 //! Requests to a provider: all pages of an answer, parsed into facts.
 
 use dispatch::TraceParent;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use providers::{ApiResponse, Elements, FetchRequest, Parsed, UnreadableResponse};
 use tracing::{Instrument, Span};
 
@@ -9,7 +9,7 @@ use super::{Bound, Hydrate};
 use crate::{
     ingest::plain,
     job::{Failure, FailureKind},
-    ports::{Clock, FetchError, Ports, ProviderApi},
+    ports::{Clock, FetchError, Measurement, Metrics, Ports, ProviderApi, ms},
     trace::{self, Hop},
 };
 
@@ -63,7 +63,11 @@ impl<P: Ports> Hydrate<'_, P> {
         let origin = &bound.origin;
         let fetched =
             self.api.fetch_list(&origin.source, &bound.source, &request, self.within(LIST), Elements::of(name));
-        let fetched = async { fetched.await.inspect_err(|error| trace::failed(&error.to_string())) };
+        let fetched = async {
+            let fetched = fetched.await;
+            self.measure(bound, began_at, fetched.as_ref().err());
+            fetched.inspect_err(|error| trace::failed(&error.to_string()))
+        };
         let elements = match fetched.instrument(self.fetch_span(bound, fetch, traceparent)).await {
             Ok(elements) => elements,
             Err(error) => return Err(self.failed(bound, &error).await),
@@ -111,7 +115,9 @@ impl<P: Ports> Hydrate<'_, P> {
         loop {
             let request =
                 bound.provider.request(fetch, token.as_deref()).map_err(|error| self.response_failure(&error))?;
+            let asked_at = self.host.now();
             let page = self.api.fetch(&bound.origin.source, &bound.source, &request, self.within(ANSWER)).await;
+            self.measure(bound, asked_at, page.as_ref().err());
             match page {
                 Ok(page) => pages.push(page),
                 Err(error) => return Err(self.failed(bound, &error).await),
@@ -136,6 +142,13 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         let answer = ApiResponse { origin: &bound.origin, fetch, began_at, pages: &pages };
         bound.provider.decode(&answer).map_err(|error| self.response_failure(&error))
+    }
+
+    fn measure(&self, bound: &Bound, asked_at: Timestamp, error: Option<&FetchError>) {
+        let (source, took) = (bound.origin.source.as_str(), self.host.now().duration_since(asked_at));
+        // What it does not know yet, and a key that we cannot read, are no failures of the provider.
+        let has_failed = error.is_some_and(|error| !matches!(error, FetchError::Missing | FetchError::Key(_)));
+        self.host.measure(Measurement::Provider { source, took_ms: ms(took), has_failed });
     }
 
     fn response_failure(&self, error: &UnreadableResponse) -> Failure {

@@ -13,7 +13,7 @@ use crate::{
     job::{ByList, Failure, FailureKind, Job, JobKind},
     messages::{Deadline, ToHydrate, ToRetry, hop_s},
     polling::state::{GRACE, GRACE_S},
-    ports::{Clock, Dispatches, JobQueue, PortError, Ports, Random, SignalStream},
+    ports::{Clock, Dispatches, JobQueue, Measurement, Metrics, PortError, Ports, Random, SignalStream, ms},
     trace::Hop,
     update::{Change, From, Records, Updated, update},
 };
@@ -92,7 +92,13 @@ impl<P: Ports> Hydrate<'_, P> {
             SettleError::Failure(failure) => failure,
         })?;
         match written {
-            Some(record) => self.watched(record, result.has_news, overlaps, publishing).await?,
+            Some(record) => {
+                self.watched(record, result.has_news, overlaps, publishing).await?;
+                if result.has_news && brought.by == By::Webhook {
+                    let took = self.host.now().duration_since(brought.received_at);
+                    self.host.measure(Measurement::WebhookToSignal { took_ms: ms(took) });
+                }
+            }
             None if result.has_unsent => {
                 // Unchanged, but the outbox of an earlier attempt may still be pending.
                 if let Some(record) = &unchanged {

@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Source, token},
     ingest::plain,
     job::{Job, MAX_BODY_BYTES},
-    ports::{Clock, IngestQueue, PortError, Ports, Random},
+    ports::{Clock, IngestQueue, Measurement, Metrics, PortError, Ports, Random},
     trace::Hop,
 };
 
@@ -102,11 +102,14 @@ impl<P: Ports> Receive<'_, P> {
         let delivery = self.host.unique();
         let messages = Job::messages(&delivery, source, self.host.now(), body, Some(hop.context));
         match self.take(&messages).await {
-            Ok(()) => HttpAnswer {
-                outcome: "accepted",
-                delivery: Some(delivery.clone()),
-                ..ok(format!(r#"{{"status":"accepted","delivery":"{delivery}"}}"#))
-            },
+            Ok(()) => {
+                self.host.measure(Measurement::Accepted);
+                HttpAnswer {
+                    outcome: "accepted",
+                    delivery: Some(delivery.clone()),
+                    ..ok(format!(r#"{{"status":"accepted","delivery":"{delivery}"}}"#))
+                }
+            }
             Err(error) => {
                 tracing::error!(source.name = source, %error, "the queue did not take a webhook; the provider is asked to send it again");
                 let mut answer = refusal(503, "unavailable", "not taken; send it again");

@@ -25,6 +25,7 @@ mod lists;
 mod mail;
 mod mailed;
 mod messages;
+mod metrics;
 mod oddities;
 mod open_end;
 mod overrides;

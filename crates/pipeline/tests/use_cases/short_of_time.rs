@@ -8,7 +8,7 @@ use pipeline::{
     job::Message,
     messages::{self, ToHydrate, ToRetry},
     polling::budget::LocalBudgets,
-    ports::{Clock, Ports, Random},
+    ports::{Clock, Measurement, Metrics, Ports, Random},
 };
 use serde_json::json;
 use simulation::{Function, Inner, Invocation, Simulation};
@@ -65,6 +65,12 @@ impl Random for Hurried<'_> {
 
     fn bits(&self) -> u64 {
         self.invocation.bits()
+    }
+}
+
+impl Metrics for Hurried<'_> {
+    fn measure(&self, measurement: Measurement<'_>) {
+        self.invocation.measure(measurement);
     }
 }
 
