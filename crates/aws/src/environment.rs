@@ -24,6 +24,8 @@ pub const LOG: &str = "GRIDBELL_LOG";
 const OUTPUTS_TABLE: &str = "GRIDBELL_OUTPUTS_TABLE";
 const OUTPUTS_QUEUE: &str = "GRIDBELL_OUTPUTS_QUEUE_URL";
 const OUTPUTS_DEAD: &str = "GRIDBELL_OUTPUTS_DEAD_QUEUE_URL";
+/// Whether spans are logged; `gridbell up --otlp` sets it.
+pub const OTLP: &str = "GRIDBELL_OTLP";
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
@@ -232,14 +234,19 @@ impl<'a> Environment<'a> {
         Ok(Some(url.trim_end_matches('/').to_owned()))
     }
 
-    /// The stack that commands in mails name; none: the local one, which needs no name.
+    /// The stack that commands in mails and metrics name; none: the local one, which needs no name.
     pub fn stack(&self) -> Option<String> {
         self.optional("GRIDBELL_STACK")
     }
 
-    /// Whether the function writes metrics into its log.
-    pub fn has_metrics(&self) -> bool {
-        self.optional("GRIDBELL_METRICS").is_some_and(|value| value == "on")
+    /// Whether each span is logged as a line, for a local run.
+    pub fn has_spans(&self) -> bool {
+        self.optional(OTLP).is_some()
+    }
+
+    /// The dimension `Stack` of the metrics in the log; none: the function writes no metrics.
+    pub fn metrics(&self) -> Option<String> {
+        self.stack().filter(|_| self.optional("GRIDBELL_METRICS").is_some_and(|value| value == "on"))
     }
 
     /// The SES configuration set that mails are sent with; none: the default of the sender's identity.

@@ -27,4 +27,5 @@ pub mod receiver;
 pub mod retrier;
 
 mod gather;
+mod metrics;
 mod roots;

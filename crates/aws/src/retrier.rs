@@ -4,19 +4,22 @@
 use std::cell::OnceCell;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use dispatch::TraceParent;
 use pipeline::{
     ingest::acknowledge::Acknowledge,
     retrier::{CourierPorts, Retrier},
+    trace::Hop,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tracing::Instrument;
 
 use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::{Queue, Table},
     host::Host,
-    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, batch, serve_configured},
+    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, TRACEPARENT, batch, serve_configured},
     ports::AwsPorts,
     sqs::{InnerQueues, SignalsQueue, WatchedQueues},
 };
@@ -124,9 +127,14 @@ pub async fn run() -> Result<(), Error> {
                     Some([token]) => token.as_str(),
                     _ => "",
                 };
-                let answer = acknowledge.handle(&request.method, token, &request.body).await;
-                tracing::info!(http.status = answer.status, outcome = answer.outcome, "acknowledgement");
-                Ok(Response::Request(answer.into()))
+                // A controller may go on with the trace of the signal that it answers.
+                let traceparent = request.header(TRACEPARENT).and_then(|header| TraceParent::parse(header).ok());
+                let acknowledged = async {
+                    let answer = acknowledge.handle(&request.method, token, &request.body).await;
+                    tracing::info!(http.status = answer.status, outcome = answer.outcome, "acknowledgement");
+                    Ok(Response::Request(answer.into()))
+                };
+                acknowledged.instrument(Hop::after(traceparent, host).span("acknowledge", "", "")).await
             }
         }
     })

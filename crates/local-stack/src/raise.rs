@@ -97,8 +97,10 @@ pub(super) fn deployment(
     let packages = packages.into_iter().filter(|(function, _)| has_courier || *function != COURIER).collect();
     let usual = [
         ("MailFrom", prepared.config.contacts.from.as_str()),
-        // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent.
+        // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent,
+        // and it makes no metrics from logs.
         ("Watch", "off"),
+        ("Metrics", "off"),
         // The emulator has no CodeDeploy.
         ("Deployment", "off"),
         // `down` deletes the tables.
@@ -113,6 +115,7 @@ pub(super) fn deployment(
         packages,
         parameters: options.parameters.clone(),
         usual: usual.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        spans: options.spans,
         hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
     }
 }

@@ -110,23 +110,27 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
     }
 
     /// A deadline fired.
-    pub async fn fired(&self, Deadline { subject, unread, .. }: Deadline) -> Result<(), PortError> {
+    pub async fn fired(&self, Deadline { subject, unread, traceparent, .. }: Deadline) -> Result<(), PortError> {
+        // The sweep knows no trace: that of the current version counts.
+        let mut traceparent = traceparent;
         let checked = update(Records(self.table), &subject, From::Stored, async |record| {
             let Some(record) = record else { return Ok(Change::Keep(vec![Next::Nothing])) };
+            traceparent = traceparent.or(record.traceparent);
             self.decide(record, unread).await
         });
         let found = checked.await?.result;
+        let deadline = || Deadline { traceparent, ..Deadline::of(subject.clone()) };
         let now = self.host.now();
         for next in found {
             match next {
                 Next::Nothing => {}
-                Next::Hint(condition) => self.job_queue.hint(condition, now, 0).await?,
+                Next::Hint(condition) => self.job_queue.hint_in(traceparent, condition, now, 0).await?,
                 // The sweep arms what is due later. Sending each early message again would keep a duplicated one alive
                 // for ever.
                 Next::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => {}
-                Next::Early(at) => self.again(Deadline::of(subject.clone()), hop_s(at, now)).await?,
+                Next::Early(at) => self.again(deadline(), hop_s(at, now)).await?,
                 Next::Again(at, unread) => {
-                    let deadline = Deadline { unread: Some(unread), ..Deadline::of(subject.clone()) };
+                    let deadline = Deadline { unread: Some(unread), ..deadline() };
                     self.again(deadline, hop_s(at, now)).await?;
                 }
             }

@@ -12,6 +12,7 @@ pub mod messages;
 pub mod ports;
 pub mod queues;
 pub mod standard_webhooks;
+pub mod trace;
 mod update;
 pub mod zone;
 

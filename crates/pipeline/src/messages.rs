@@ -1,7 +1,7 @@
 //! The messages of the inner queues: one enum for each queue, with the version of its format. Each is parsed in one
 //! place.
 
-use dispatch::{Epoch, Subject};
+use dispatch::{Epoch, Subject, TraceParent, trace};
 use jiff::Timestamp;
 use serde::{
     Deserialize, Serialize,
@@ -190,6 +190,9 @@ pub enum ToAlert {
     Flush {
         /// Its key.
         group: String,
+        /// The span that scheduled it.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+        traceparent: Option<TraceParent>,
     },
 }
 
@@ -206,6 +209,16 @@ pub struct Hint {
     /// The alerter sent it as the timer of a stage.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timer: bool,
+    /// The span that sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
+}
+
+impl Hint {
+    /// A first hint at a condition.
+    pub fn new(condition: Condition, at: Timestamp) -> Self {
+        Self { condition, at, attempt: 0, timer: false, traceparent: None }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -229,12 +242,15 @@ pub struct Deadline {
     /// field and checks the deadline as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Chain>,
+    /// The span that armed it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Deadline {
     /// The deadline of a subject.
     pub fn of(subject: Subject) -> Self {
-        Self { subject, unread: None, by_hand: None, chain: None }
+        Self { subject, unread: None, by_hand: None, chain: None, traceparent: None }
     }
 }
 
@@ -333,12 +349,14 @@ mod tests {
 
     #[test]
     fn what_a_later_release_wrote_is_told_from_what_is_foreign() {
-        let newer = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(":1,", ":2,", 1);
+        let newer =
+            to_json(&ToAlert::Flush { group: "g".to_owned(), traceparent: None }).unwrap().replacen(":1,", ":2,", 1);
         assert!(matches!(read::<ToAlert>(&newer), Err(ReadError::Newer(2))));
         // Only the version must stay as it is today.
         assert!(matches!(read::<ToAlert>(r#"{"v":3,"jobs":[]}"#), Err(ReadError::Newer(3))));
-        let unsaid = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(r#""v":1,"#, "", 1);
-        assert_eq!(read::<ToAlert>(&unsaid).unwrap(), ToAlert::Flush { group: "g".to_owned() });
+        let unsaid =
+            to_json(&ToAlert::Flush { group: "g".to_owned(), traceparent: None }).unwrap().replacen(r#""v":1,"#, "", 1);
+        assert_eq!(read::<ToAlert>(&unsaid).unwrap(), ToAlert::Flush { group: "g".to_owned(), traceparent: None });
         for foreign in ["{}", "null", "[1]", r#"{"v":1,"message":{"review":7}}"#, "not JSON"] {
             assert!(matches!(read::<ToAlert>(foreign), Err(ReadError::Foreign(_))), "{foreign}");
         }

@@ -6,6 +6,7 @@ use futures_util::{
     future::{join_all, join3, join5},
     lock::Mutex,
 };
+use tracing::{Instrument, Span};
 
 use crate::{
     alerts::review::{OpenIncidents, Review},
@@ -25,6 +26,7 @@ use crate::{
     polling::poll::Polls,
     ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, Retry},
+    trace::Hop,
 };
 
 /// The retrier.
@@ -115,19 +117,54 @@ impl<'a, P: Ports> Retrier<'a, P> {
     pub async fn batch(&self, messages: Vec<Message>) -> Vec<String> {
         let watch = &self.watch();
         let handled = messages.into_iter().map(|message| async move {
-            let Err(error) = self.one(&message, watch).await else { return None };
-            tracing::error!(delivery.message = message.id, %error, "left to be delivered again");
-            Some(message.id)
+            let read = messages::read(&message.body);
+            let (read, span) = self.next_hop(read);
+            let handled = async {
+                let Err(error) = self.one(&message, read, watch).await else { return None };
+                tracing::error!(delivery.message = message.id, %error, "left to be delivered again");
+                Some(message.id.clone())
+            };
+            handled.instrument(span).await
         });
         join_all(handled).await.into_iter().flatten().collect()
     }
 
-    async fn one(&self, message: &Message, watch: &DeadlineMonitor<'a, P>) -> Result<(), BatchError> {
+    /// A message at this hop of its trace. The sweep's messages belong to none.
+    fn next_hop(&self, read: Result<ToRetry, ReadError>) -> (Result<ToRetry, ReadError>, Span) {
+        let next = |job: &mut Job| {
+            let hop = Hop::after(job.traceparent, self.host);
+            job.traceparent = Some(hop.context);
+            hop.span("retry", &job.source, &job.delivery)
+        };
+        match read {
+            Ok(ToRetry::Failed(mut failed)) => {
+                let span = next(&mut failed.job);
+                (Ok(ToRetry::Failed(failed)), span)
+            }
+            Ok(ToRetry::Job(mut job)) => {
+                let span = next(&mut job);
+                (Ok(ToRetry::Job(job)), span)
+            }
+            Ok(ToRetry::Deadline(deadline @ Deadline { traceparent: Some(_), .. })) => {
+                let hop = Hop::after(deadline.traceparent, self.host);
+                let span = hop.span("deadline", deadline.subject.source(), deadline.subject.as_str());
+                (Ok(ToRetry::Deadline(Deadline { traceparent: Some(hop.context), ..deadline })), span)
+            }
+            read => (read, Span::none()),
+        }
+    }
+
+    async fn one(
+        &self,
+        message: &Message,
+        read: Result<ToRetry, ReadError>,
+        watch: &DeadlineMonitor<'a, P>,
+    ) -> Result<(), BatchError> {
         let now = self.host.now();
         // A message that is delivered again could not be booked or passed on before: a person must be notified in any
         // case.
         let comes_again = message.receives > 1;
-        let (failed, is_again) = match messages::read(&message.body) {
+        let (failed, is_again) = match read {
             Ok(ToRetry::Failed(failed)) => (failed, comes_again),
             // Redriven. SQS may or may not continue its receive count, so the job always counts as delivered again.
             Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
@@ -163,7 +200,7 @@ impl<'a, P: Ports> Retrier<'a, P> {
             }
         };
         if is_again && failed.failure.kind.is_passing() {
-            self.job_queue.hint(failed.job.condition(), now, 0).await?;
+            self.job_queue.hint_in(failed.job.traceparent, failed.job.condition(), now, 0).await?;
         }
         Ok(self.retry().failed(failed, is_again).await?)
     }

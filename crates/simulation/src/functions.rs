@@ -75,6 +75,7 @@ impl<'a> From<Webhook<'a>> for Incoming<'a> {
             path_token: Some(token),
             header_token: None,
             content_encoding: None,
+            traceparent: None,
             body: body.as_bytes(),
         }
     }
@@ -82,7 +83,8 @@ impl<'a> From<Webhook<'a>> for Incoming<'a> {
 
 impl Invocation<'_> {
     pub(crate) async fn receive(&self, request: Incoming<'_>) -> HttpAnswer {
-        Receive::<Self> { config: &self.sim.config, intake: self, host: self }.handle(request).await
+        let receive = Receive::<Self> { config: &self.sim.config, intake: self, host: self };
+        receive.handle(request, receive.hop(&request)).await
     }
 
     pub(crate) async fn hydrate(&self, messages: Vec<Message>) -> Vec<String> {

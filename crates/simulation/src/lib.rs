@@ -25,6 +25,7 @@ mod provider;
 mod query;
 mod queue;
 mod release;
+mod restore;
 mod rules;
 mod run;
 mod seed;

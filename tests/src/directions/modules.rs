@@ -32,6 +32,7 @@ const PIPELINE: Order = Order(&[
     &["retry::state"],
     // What the use cases need.
     &["ports"],
+    &["trace"],
     &["update"],
     &["in_time"],
     // The use cases.

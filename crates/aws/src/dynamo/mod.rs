@@ -36,6 +36,7 @@ use pipeline::{
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
+pub(crate) use item::word;
 pub use listing::{Failing, Listed, QuarantinedJob, StoredJob, Wanted};
 pub use outputs::OutputsTable;
 

@@ -117,7 +117,8 @@ fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) 
         let said = DispatchFact { id: wanted.id.to_owned(), rank: Rank::Numbered(number, now), terms };
         let fact = Fact::new(origin.clone(), subject.clone(), FactBody::Dispatch(said));
         let state = record.as_ref().map(|record| record.state.clone());
-        let publication = Publication { epoch: Epoch::at(at("00:00:00")), now, limit_bytes: usize::MAX };
+        let publication =
+            Publication { epoch: Epoch::at(at("00:00:00")), now, limit_bytes: usize::MAX, traceparent: None };
         let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
         let deadlines = Deadlines { acknowledge: true, ..Deadlines::default() };
         let step = Step {
@@ -127,6 +128,7 @@ fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) 
             deadlines,
             write: format!("w{number}"),
             now,
+            traceparent: None,
         };
         let mut next = SubjectRecord::following(record.as_ref(), &origin, absorbed, step);
         next.outbox.clear();
@@ -236,6 +238,7 @@ fn jobs(reason: &str) -> Vec<StoredJob> {
         attempt: 3,
         failures: vec![failure("11:58:01"), failure("11:58:20"), failure("11:59:20")],
         kind: None,
+        traceparent: None,
     };
     let quarantined = QuarantinedJob {
         id: QUARANTINED.to_owned(),

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use crate::{
     alerts::{condition::Condition, review::OpenIncidents},
     messages::{Heartbeat, HeartbeatCheck, ToHydrate, ToRetry},
-    ports::{Clock, Depths, Health, JobQueue, PortError, Ports, Watched},
+    ports::{Clock, Depths, Health, JobQueue, Measurement, Metrics, PortError, Ports, Watched},
 };
 
 /// When heartbeats are sent, in seconds after each sweep. If the hydrator stops right before a dispatch arrives, that
@@ -59,6 +59,10 @@ impl<P: Ports> Heartbeats<'_, P> {
     pub async fn check(&self, check: HeartbeatCheck) -> Result<(), PortError> {
         let HeartbeatCheck { sent_at, again, lay } = check;
         let answered = self.health.answered().await?;
+        if let Some(answered) = answered {
+            let age_s = self.host.now().duration_since(answered.at).as_secs();
+            self.host.measure(Measurement::HeartbeatAge { age_s });
+        }
         if answered.is_some_and(|answered| answered.sent_at >= sent_at) {
             return Ok(());
         }

@@ -1,15 +1,15 @@
 //! All ports of one environment as one type.
 
 use super::{
-    Clock, CourierQueue, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer,
+    Clock, CourierQueue, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, Metrics,
     OpenIncidentIndex, OutputTargets, Outputs, ProviderApi, Random, Ringer, SignalStream,
 };
 
 /// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter.
 /// Each use case has only the ports that it needs.
 pub trait Ports {
-    /// Clock and random numbers.
-    type Host: Clock + Random;
+    /// Clock, random numbers and measurements.
+    type Host: Clock + Random + Metrics;
     /// The queue `deliveries`, as the receiver uses it.
     type IngestQueue: IngestQueue;
     /// The inner queues.

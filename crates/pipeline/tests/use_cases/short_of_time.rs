@@ -8,7 +8,7 @@ use pipeline::{
     job::Message,
     messages::{self, ToHydrate, ToRetry},
     polling::budget::LocalBudgets,
-    ports::{Clock, Ports, Random},
+    ports::{Clock, Measurement, Metrics, Ports, Random},
 };
 use serde_json::json;
 use simulation::{Function, Inner, Invocation, Simulation};
@@ -64,6 +64,16 @@ impl Random for Hurried<'_> {
 
     fn up_to(&self, most: u64) -> u64 {
         self.invocation.up_to(most)
+    }
+
+    fn bits(&self) -> u64 {
+        self.invocation.bits()
+    }
+}
+
+impl Metrics for Hurried<'_> {
+    fn measure(&self, measurement: Measurement<'_>) {
+        self.invocation.measure(measurement);
     }
 }
 

@@ -200,7 +200,7 @@ mod tests {
         let its_deadline = "voltus-prod: the retrier failed five times on its deadline";
         check(RETRIES_DEAD, json(ToRetry::Deadline(deadline)), its_deadline);
         let condition = Condition::Quarantined { source: "leap-prod".to_owned(), about: None };
-        let hint = to_json(&ToAlert::Hint(Hint { condition, at, attempt: 0, timer: false })).expect("JSON");
+        let hint = to_json(&ToAlert::Hint(Hint::new(condition, at))).expect("JSON");
         let its_hint = "leap-prod: the alerter failed five times on what people may have to be notified of (quarantined/leap-prod)";
         check(ALERTS_DEAD, hint.clone(), its_hint);
         let stale = ": the retrier failed five times on an errand that others have done since, or none of gridbell's";
