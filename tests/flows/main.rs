@@ -6,7 +6,6 @@
 mod bulk;
 mod chaos;
 mod controller;
-mod copies;
 mod cut;
 mod deadlines;
 mod endpoint;
@@ -14,7 +13,6 @@ mod epoch;
 mod evil;
 mod failing;
 mod harness;
-mod headers;
 mod incidents;
 mod leap;
 mod nvgrid;
@@ -22,10 +20,8 @@ mod odd_inputs;
 mod openvolt;
 mod poll;
 mod processes;
-mod sandbox;
 mod sites;
 mod stack;
-mod stopped;
 mod stub;
 mod text;
 mod voltus;
@@ -47,23 +43,19 @@ fn main() -> anyhow::Result<ExitCode> {
         chaos::cases(),
         poll::cases(),
         cut::cases(),
-        stopped::cases(),
         failing::cases(),
         incidents::cases(),
         epoch::cases(),
         deadlines::cases(),
         controller::cases(),
         endpoint::cases(),
-        headers::cases(),
         evil::cases(),
         voltus::cases(),
         leap::cases(),
         bulk::cases(),
-        copies::cases(),
         nvgrid::cases(),
         openvolt::cases(),
         odd_inputs::cases(),
-        sandbox::cases(),
         sites::cases(),
         stack::cases(),
         text::cases(),

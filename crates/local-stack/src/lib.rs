@@ -16,6 +16,7 @@ mod package;
 mod prepare;
 mod processes;
 pub mod progress;
+pub mod queue;
 mod raise;
 mod ready;
 mod run_folder;

@@ -1,7 +1,7 @@
 //! A minimal controller: reads the signals, acts on each change once, acknowledges it, and releases its sites by the
 //! clock.
 //!
-//! Start `gridbell up`, then run `cargo run -p signals --example controller -- target/gridbell/stack.json`. For AWS,
+//! Start `gridbell up`, then run `cargo run -p gridbell-signals --example controller -- target/gridbell/stack.json`. For AWS,
 //! write a file with the same members (no `endpoint_url`; `acks` with its token) and set `AWS_ACCESS_KEY_ID` and
 //! `AWS_SECRET_ACCESS_KEY`.
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{fixtures, simulate::times};
+use provider_server::fixtures;
+use provider_server::times;
 use local_stack::template;
 
 /// A scenario of one source.

@@ -11,12 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use url::Url;
 
 use super::console;
-use crate::{
-    progress,
-    show::{self, Paint},
-    simulate::Simulators,
-    web::Serving,
-};
+use crate::{progress, show::{self, Paint}, web::Serving};
+use provider_server::Simulators;
 use local_stack::{ProviderUrls, Stack, UpOptions, Workspace};
 use stack_client::Description;
 

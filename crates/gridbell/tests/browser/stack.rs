@@ -6,8 +6,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use gridbell::progress;
+use local_stack::progress;
 use local_stack::{ProviderUrls, Stack, UpOptions};
+use provider_sims::bodies::{Window, leap as bodies};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -49,13 +50,10 @@ impl Drop for Console {
 const EVENT: &str = "11cfced0-16f4-4fb7-b72e-0000000000c0";
 
 fn leap() -> String {
-    let slot = json!({"meter_event_id": EVENT, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
-        "cancelled": false, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
-        "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"], "energy_kw": 12.5});
-    let meter =
-        json!({"meter_id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "partner_reference": "site-1", "timeslots": [slot]});
-    json!({"integration_test_notification": false, "communication_test": false, "meter_dispatches": [meter]})
-        .to_string()
+    let slot = bodies::slot(EVENT, 12.5, &Window::new("2099-06-05T00:00:00Z", "2099-06-05T01:00:00Z"));
+    let mut meter = bodies::meter("dd21c76c-7126-4ef7-b0a6-f190fad300b2", &[slot]);
+    meter["partner_reference"] = json!("site-1");
+    bodies::notification(&[meter]).to_string()
 }
 
 fn nvgrid() -> String {
@@ -78,7 +76,7 @@ fn a_dispatch_from_its_webhook_to_its_incident() {
     let Some(browser) = chromium::browser() else { return };
     let runtime = Runtime::new().expect("threads");
     let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
-    let stack = runtime.block_on(Stack::up(options, progress::for_people().as_ref())).expect("up");
+    let stack = runtime.block_on(Stack::up(options, progress::on_stderr().as_ref())).expect("up");
     let console = Console::start(stack.state_file());
     let tab = Tab::open(browser, &console.url);
     tab.wait("the live connection", "document.getElementById('live').textContent === 'Live.'");

@@ -7,6 +7,8 @@
 mod checker;
 mod deadlines;
 mod end;
+pub mod envelope;
+mod expected;
 mod mails;
 mod provider_timeline;
 mod signals;
@@ -21,6 +23,7 @@ use serde_json::Value;
 
 pub use self::{
     checker::{Broken, Checker, Circumstances, judge},
+    expected::mismatch,
     provider_timeline::{Happening, Oddity, Provider, ProviderTimeline, Said, StreamStory},
 };
 

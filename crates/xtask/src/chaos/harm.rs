@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use simulation::Seed;
 
-use gridbell::simulate::{Simulators, times};
 use local_stack::Stack;
+use provider_server::{Simulators, times};
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]

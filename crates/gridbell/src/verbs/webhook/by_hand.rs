@@ -6,11 +6,8 @@ use super::{
     registrar::{Doing, Registrar},
     test::Test,
 };
-use crate::{
-    endpoint::{HookAddress, Opened},
-    show,
-    simulate::times,
-};
+use crate::{endpoint::{HookAddress, Opened}, show};
+use provider_server::times;
 
 /// The registrar of providers without one of their own.
 pub(super) struct ByHand;

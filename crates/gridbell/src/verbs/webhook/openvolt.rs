@@ -10,11 +10,8 @@ use super::{
     test::Test,
     unregister::Unregister,
 };
-use crate::{
-    endpoint::{HookAddress, Opened},
-    show,
-    simulate::times,
-};
+use crate::{endpoint::{HookAddress, Opened}, show};
+use provider_server::times;
 
 /// Openvolt's registrar.
 pub(super) struct Openvolt;

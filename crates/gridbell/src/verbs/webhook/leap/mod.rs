@@ -17,11 +17,8 @@ use super::{
     try_it,
     unregister::Unregister,
 };
-use crate::{
-    endpoint::{HookAddress, Opened},
-    show,
-    simulate::times,
-};
+use crate::{endpoint::{HookAddress, Opened}, show};
+use provider_server::times;
 
 /// Longest line of Leap's report shown, in characters.
 const MAX_REPORTED: usize = 2_000;

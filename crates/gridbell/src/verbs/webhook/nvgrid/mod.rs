@@ -17,13 +17,10 @@ pub(super) use self::{
     site::{Schedule, Status},
 };
 use super::{AboutHook, follow, try_it};
-use crate::{
-    endpoint::{HookAddress, Opened},
-    fixtures,
-    nvgrid::{EVENTS, NvgridError},
-    show,
-    simulate::times,
-};
+use crate::{endpoint::{HookAddress, Opened}, show};
+use provider_server::fixtures;
+use nvgrid_client::{EVENTS, NvgridError};
+use provider_server::times;
 use stack_client::http_client;
 
 /// Parses the name of a power event.

@@ -18,11 +18,8 @@ use super::{
     try_it,
     unregister::Unregister,
 };
-use crate::{
-    endpoint::{HookAddress, Opened},
-    show,
-    simulate::times,
-};
+use crate::{endpoint::{HookAddress, Opened}, show};
+use provider_server::times;
 
 /// How often Voltus' dispatches are listed: its limit is a few hundred requests a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
