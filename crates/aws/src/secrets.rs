@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt, time::Duration};
 
 use aws_types::SdkConfig;
+pub use pipeline::config::Reference;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{sync::Mutex, time::Instant};
@@ -36,36 +37,6 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
-    }
-}
-
-/// Where a key is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Reference {
-    /// An SSM parameter.
-    Ssm(String),
-    /// A variable of this process.
-    Env(String),
-}
-
-impl Reference {
-    /// Parses `ssm:/path/of/parameter` or `env:NAME`. Other text may be a key itself, so errors do not show it.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (kind, name) = text.split_once(':')?;
-        match kind {
-            "ssm" if name.starts_with('/') && name.len() > 1 => Some(Self::Ssm(name.to_owned())),
-            "env" if !name.is_empty() => Some(Self::Env(name.to_owned())),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ssm(name) => write!(f, "ssm:{name}"),
-            Self::Env(name) => write!(f, "env:{name}"),
-        }
     }
 }
 

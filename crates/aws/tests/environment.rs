@@ -62,10 +62,11 @@ fn what_is_missing_or_bad_is_named_and_not_echoed() {
 }
 
 #[test]
-fn a_bad_api_key_reference_is_named_and_not_shown() {
+fn a_bad_api_key_reference_is_refused_and_not_shown() {
+    let json = r#"{"sources":{"v":{"provider":"voltus","api_key":"sk-12345","tokens":[]}}}"#;
+    let said = Config::parse(json).unwrap_err().to_string();
+    assert!(said.contains("a reference is ssm:/path/of/parameter") && !said.contains("sk-12345"), "{said}");
     let complaint = |json: &str| aws::http::check_all(&Config::parse(json).unwrap()).unwrap_err();
-    let said = complaint(r#"{"sources":{"v":{"provider":"voltus","api_key":"sk-12345","tokens":[]}}}"#);
-    assert!(said.contains("source \"v\"") && said.contains("no reference") && !said.contains("sk-12345"), "{said}");
     let said = complaint(r#"{"sources":{"v":{"provider":"voltus","api_url":"http://api.voltus.co","tokens":[]}}}"#);
     assert!(said.contains("neither https"), "{said}");
 }

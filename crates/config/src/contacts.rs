@@ -1,159 +1,137 @@
-//! `[contacts]`, and `[sources.<name>.contacts]`, which overrides it: who is notified, how often, and who is notified
+//! `[contacts]`, and `[sources.NAME.contacts]`, which overrides it: who is notified, how often, and who is notified
 //! later.
 
-use serde::Serialize;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, scalar, table::Table};
-
-/// Most addresses of one mail: the limit of SES is 50.
-pub(super) const MOST_ADDRESSES: usize = 50;
-
-/// Default time between reminders, in seconds.
-const USUAL_REMIND_S: u32 = 900;
-
-/// Default of `group_wait`, in seconds.
-const USUAL_GROUP_WAIT_S: u32 = 30;
-
-/// Default of `group_interval`, in seconds.
-const USUAL_GROUP_INTERVAL_S: u32 = 300;
-
-/// `[contacts]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Who is notified, by which sender, and how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contacts {
-    /// Who gets the mail.
+    /// Addresses of the people on duty.
     pub email: Vec<String>,
-    /// The sender, an identity that SES has verified.
+    /// The verified sender.
     pub from: String,
-    /// Time between reminders of an unacknowledged incident, in seconds; 0: never.
-    #[serde(skip_serializing_if = "is_usual_remind")]
+    /// The interval between reminders of an incident that no person has acknowledged, in seconds; 0: never.
+    #[serde(default = "usual_remind_s", skip_serializing_if = "is_usual_remind")]
     pub remind_s: u32,
-    /// Who else is notified, and when.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The steps of the escalation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escalate: Vec<Escalation>,
-    /// How long the first mail of an alert group waits for others, in seconds, unless it is urgent.
-    #[serde(skip_serializing_if = "is_usual_group_wait")]
+    /// How long the first mail of a group waits for others, in seconds, unless it is urgent.
+    #[serde(default = "usual_group_wait_s", skip_serializing_if = "is_usual_group_wait")]
     pub group_wait_s: u32,
-    /// How long the next mail of an alert group waits after the previous one, in seconds, unless it is urgent.
-    #[serde(skip_serializing_if = "is_usual_group_interval")]
+    /// How long the next mail of a group waits after the previous one, in seconds, unless it is urgent.
+    #[serde(default = "usual_group_interval_s", skip_serializing_if = "is_usual_group_interval")]
     pub group_interval_s: u32,
 }
 
-/// One step of `escalate`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Further people who are notified of an incident that no person has acknowledged after some time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalation {
-    /// Time after the incident opened, in seconds.
+    /// This long after it opened, in seconds.
     pub after_s: u32,
-    /// Who else is notified.
+    /// Addresses.
     pub email: Vec<String>,
 }
 
-/// `[sources.<name>.contacts]`: missing keys have the general values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// People who are notified of one source; anything left out is as in the general contacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceContacts {
-    /// Replaces the general addresses.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// In place of the general addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<Vec<String>>,
-    /// Replaces the general steps.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// In place of the general escalation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalate: Option<Vec<Escalation>>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_usual_remind(remind_s: &u32) -> bool {
-    *remind_s == USUAL_REMIND_S
+fn usual_remind_s() -> u32 {
+    900
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_usual_group_wait(wait_s: &u32) -> bool {
-    *wait_s == USUAL_GROUP_WAIT_S
+fn is_usual_remind(seconds: &u32) -> bool {
+    *seconds == usual_remind_s()
+}
+
+fn usual_group_wait_s() -> u32 {
+    30
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_usual_group_interval(interval_s: &u32) -> bool {
-    *interval_s == USUAL_GROUP_INTERVAL_S
+fn is_usual_group_wait(seconds: &u32) -> bool {
+    *seconds == usual_group_wait_s()
+}
+
+fn usual_group_interval_s() -> u32 {
+    300
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual_group_interval(seconds: &u32) -> bool {
+    *seconds == usual_group_interval_s()
+}
+
+impl Default for Contacts {
+    fn default() -> Self {
+        Self::usual(Vec::new(), String::new())
+    }
 }
 
 impl Contacts {
+    /// The people who are notified where a source has these contacts of its own.
+    pub(crate) fn audience<'c>(&'c self, own: Option<&'c SourceContacts>) -> Audience<'c> {
+        Audience {
+            email: own.and_then(|own| own.email.as_deref()).unwrap_or(&self.email),
+            escalate: own.and_then(|own| own.escalate.as_deref()).unwrap_or(&self.escalate),
+        }
+    }
+
+    /// Whether nobody is notified: the file has no `[contacts]`.
+    pub fn is_empty(&self) -> bool {
+        self.email.is_empty()
+    }
+
     /// These addresses with the default settings.
     pub fn usual(email: Vec<String>, from: String) -> Self {
         Self {
             email,
             from,
-            remind_s: USUAL_REMIND_S,
+            remind_s: usual_remind_s(),
             escalate: Vec::new(),
-            group_wait_s: USUAL_GROUP_WAIT_S,
-            group_interval_s: USUAL_GROUP_INTERVAL_S,
+            group_wait_s: usual_group_wait_s(),
+            group_interval_s: usual_group_interval_s(),
         }
     }
 }
 
-pub(super) fn general(table: &Table<'_>) -> Result<Contacts, ConfigError> {
-    table.only(&["email", "from", "remind", "escalate", "group_wait", "group_interval"])?;
-    let email = addresses(table)?
-        .ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))?;
-    let from = table
-        .string("from", "a mail address")?
-        .ok_or_else(|| table.problem("from is missing; a mail address belongs here"))?
-        .parse(table.document, scalar::email)?;
-    let remind_s = table
-        .string("remind", "a duration in quotes (\"15m\"), or \"off\"")?
-        .map_or(Ok(USUAL_REMIND_S), |at| at.parse(table.document, scalar::duration_or_off))?;
-    let group_wait_s = table
-        .string("group_wait", "a duration in quotes (\"30s\")")?
-        .map_or(Ok(USUAL_GROUP_WAIT_S), |at| at.parse(table.document, scalar::duration_or_none))?;
-    let group_interval_s = table
-        .string("group_interval", "a duration in quotes (\"5m\")")?
-        .map_or(Ok(USUAL_GROUP_INTERVAL_S), |at| at.parse(table.document, scalar::duration))?;
-    let escalate = escalate(table)?.unwrap_or_default();
-    let contacts = Contacts { email, from, remind_s, escalate, group_wait_s, group_interval_s };
-    bounded(table, &contacts.email, &contacts.escalate)?;
-    Ok(contacts)
+/// The people who are notified of one source's incidents, step by step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audience<'c> {
+    email: &'c [String],
+    escalate: &'c [Escalation],
 }
 
-pub(super) fn of_source(table: &Table<'_>) -> Result<SourceContacts, ConfigError> {
-    table.only(&["email", "escalate"])?;
-    Ok(SourceContacts { email: addresses(table)?, escalate: escalate(table)? })
-}
-
-/// Checks that all people who can be notified about a source fit into one mail.
-pub(super) fn fits(table: &Table<'_>, general: Option<&Contacts>, own: &SourceContacts) -> Result<(), ConfigError> {
-    let email = own.email.as_deref().or(general.map(|general| general.email.as_slice())).unwrap_or_default();
-    let escalate = own.escalate.as_deref().or(general.map(|general| general.escalate.as_slice())).unwrap_or_default();
-    bounded(table, email, escalate)
-}
-
-fn bounded(table: &Table<'_>, email: &[String], escalate: &[Escalation]) -> Result<(), ConfigError> {
-    let all = email.len() + escalate.iter().map(|step| step.email.len()).sum::<usize>();
-    if all <= MOST_ADDRESSES {
-        return Ok(());
+impl<'c> Audience<'c> {
+    /// The steps of the escalation, the earliest first.
+    pub fn steps(self) -> &'c [Escalation] {
+        self.escalate
     }
-    let text = format!("{all} addresses with those of escalate; a mail goes to {MOST_ADDRESSES} at most");
-    Err(table.problem(text))
-}
 
-pub(super) fn addresses(table: &Table<'_>) -> Result<Option<Vec<String>>, ConfigError> {
-    let document = table.document;
-    let Some(email) = table.strings("email", "a list of mail addresses")? else { return Ok(None) };
-    if email.is_empty() || email.len() > MOST_ADDRESSES {
-        let key = format!("{}.email", table.name);
-        let text = format!("{} addresses; write 1 to {MOST_ADDRESSES}", email.len());
-        return Err(document.problem(table.offset_of("email"), key, text));
+    /// How many steps are due when an incident has been open for so long.
+    pub fn level(self, age: SignedDuration) -> usize {
+        self.escalate.iter().take_while(|step| SignedDuration::from_secs(i64::from(step.after_s)) <= age).count()
     }
-    email.into_iter().map(|at| at.parse(document, scalar::email)).collect::<Result<_, _>>().map(Some)
-}
 
-fn escalate(table: &Table<'_>) -> Result<Option<Vec<Escalation>>, ConfigError> {
-    let wanted = "a list of { after = \"15m\", email = [\"lead@example.com\"] }";
-    let Some(steps) = table.table_list("escalate", wanted)? else { return Ok(None) };
-    let read = |step: &Table<'_>| {
-        step.only(&["after", "email"])?;
-        let after_s = step
-            .string("after", "a duration in quotes (\"15m\")")?
-            .ok_or_else(|| step.problem("after is missing; write after = \"15m\""))?
-            .parse(step.document, scalar::duration_or_none)?;
-        let email =
-            addresses(step)?.ok_or_else(|| step.problem("email is missing; write email = [\"lead@example.com\"]"))?;
-        Ok(Escalation { after_s, email })
-    };
-    steps.iter().map(read).collect::<Result<_, ConfigError>>().map(Some)
+    /// All addresses up to that step, each once.
+    pub fn addresses(self, level: usize) -> Vec<String> {
+        let steps = self.escalate.iter().take(level).flat_map(|step| &step.email);
+        let mut addresses: Vec<String> = Vec::new();
+        for address in self.email.iter().chain(steps) {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        addresses
+    }
 }

@@ -1,7 +1,7 @@
 //! The simulation for the fuzz targets.
 
 use jiff::SignedDuration;
-use pipeline::{config::Config, token::TokenHash};
+use pipeline::config::{Config, TokenHash};
 use providers::{PROVIDERS, Provider};
 use serde_json::{Map, Value, json};
 use simulation::{Simulation, Webhook};

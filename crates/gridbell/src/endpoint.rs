@@ -4,10 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, Result, bail};
 use aws::secrets::{AwsKeys, KeySource, Reference, Secret};
-use pipeline::{
-    config::{Config, Environment, Source},
-    token,
-};
+use pipeline::config::{Config, Environment, Source, token};
 use providers::Provider;
 use url::Url;
 
@@ -125,10 +122,7 @@ impl Opened {
 
     /// The API key.
     pub(crate) async fn key(&self) -> Result<Secret> {
-        let text = self.source.api_key.as_deref().with_context(|| format!("{} has no api_key", self.name))?;
-        let reference =
-            Reference::parse(text).with_context(|| format!("the api_key of {} is no reference", self.name))?;
-        self.read(&reference).await
+        self.read(self.source.api_key.as_ref().with_context(|| format!("{} has no api_key", self.name))?).await
     }
 
     /// The hook's address in the stack, with its token where this machine knows it.

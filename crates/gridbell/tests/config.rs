@@ -1,12 +1,12 @@
 //! Every error in a `gridbell.toml` is reported with its position and the way out; no value is ever printed.
 
-use config::{Config, Environment, Reference};
+use config::{Environment, Reference, file::File};
 
 const HASH: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const NVGRID: &str = "[sources.n]\nprovider = \"nvgrid\"\n";
 
 fn refused(text: &str) -> String {
-    match Config::parse("gridbell.toml", text) {
+    match File::parse("gridbell.toml", text) {
         Ok(_) => panic!("should be refused:\n{text}"),
         Err(error) => error.to_string(),
     }
@@ -20,7 +20,7 @@ fn check(cases: &[(&str, &str)]) {
 
 #[test]
 fn a_whole_file_is_read() {
-    let config = Config::parse("f", include_str!("../../../gridbell.example.toml")).expect("the example is good");
+    let config = File::parse("f", include_str!("../../../gridbell.example.toml")).expect("the example is good").config;
     assert_eq!(config.sources.len(), 4);
     let voltus = &config.sources["voltus-prod"];
     assert_eq!((voltus.provider.name(), voltus.environment), ("voltus", Environment::Production));
@@ -30,9 +30,9 @@ fn a_whole_file_is_read() {
     let mill = &config.sites["voltus-prod/d4z9"];
     assert_eq!((mill.name.as_deref(), mill.timezone.as_deref()), (Some("Mill"), Some("America/Los_Angeles")));
     assert_eq!(mill.contacts.as_ref().expect("contacts").email, ["mill-duty@example.com"]);
-    let own = config.deadlines.but(voltus.deadlines);
+    let own = voltus.deadlines.expect("its own");
     assert_eq!((own.lead_s, own.immediate_s, own.acknowledge), (1_800, 60, false));
-    let fast = own.but(voltus.programs["Fast Response"]);
+    let fast = voltus.programs["Fast Response"];
     assert_eq!((fast.lead_s, fast.immediate_s, fast.acknowledge), (1_800, 30, true));
 }
 
@@ -42,7 +42,7 @@ fn what_the_functions_read() {
         "[sources.v]\nprovider='voltus'\nenvironment='sandbox'\napi_key='env:K'\ntoken='{HASH}'\n{NVGRID}\
          [deadlines]\nlead='1h30m'\n[contacts]\nemail=['a@b.c']\nfrom='d@e.f'\n[acks]\ntoken='{HASH}'"
     );
-    let json = Config::parse("f", &text).expect("good").functions_json().expect("json");
+    let json = File::parse("f", &text).expect("good").config.to_json();
     let hash = &HASH[7..];
     assert_eq!(
         json,
@@ -55,17 +55,17 @@ fn what_the_functions_read() {
 #[test]
 fn defaults_follow_provider_and_environment() {
     for (provider, environment, expected) in [
-        ("voltus", "production", "https://api.voltus.co/"),
-        ("voltus", "sandbox", "https://sandbox.voltus.co/"),
+        ("voltus", "production", "https://api.voltus.co"),
+        ("voltus", "sandbox", "https://sandbox.voltus.co"),
         ("leap", "production", "https://api.leap.energy/v2"),
         ("leap", "sandbox", "https://api.staging.leap.energy/v2"),
-        ("openvolt", "production", "https://api.openvolt.com/"),
+        ("openvolt", "production", "https://api.openvolt.com"),
     ] {
         let text = format!("[sources.x]\nprovider='{provider}'\nenvironment='{environment}'\napi_key='env:K'");
-        let config = Config::parse("f", &text).expect("good");
-        assert_eq!(config.sources["x"].api_url.as_ref().map(url::Url::as_str), Some(expected));
+        let config = File::parse("f", &text).expect("good").config;
+        assert_eq!(config.sources["x"].api_url.as_deref(), Some(expected));
     }
-    assert_eq!(Config::parse("f", NVGRID).expect("good").sources["n"].api_url, None);
+    assert_eq!(File::parse("f", NVGRID).expect("good").config.sources["n"].api_url, None);
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn a_source() {
 #[test]
 fn sites() {
     let good = format!("{NVGRID}[sites.'n/-']\nname = 'Hall 1'\ntimezone = 'europe/berlin'\nphone = '+49 30 1234'\n");
-    let config = Config::parse("f", &good).expect("good");
+    let config = File::parse("f", &good).expect("good").config;
     assert_eq!(config.sites["n/-"].timezone.as_deref(), Some("Europe/Berlin"));
-    let json = config.functions_json().expect("json");
+    let json = config.to_json();
     let expected = r#""sites":{"n/-":{"name":"Hall 1","timezone":"Europe/Berlin","phone":"+49 30 1234"}}"#;
     assert!(json.contains(expected), "{json}");
     let site = |line: &str| format!("{NVGRID}[sites.'n/f']\n{line}");
@@ -237,7 +237,7 @@ fn tokens_are_one_or_two() {
         ),
         (&format!("{NVGRID}[acks]\nurl = ''"), "gridbell.toml:4:1: acks.url: unknown key; known here: token"),
     ]);
-    assert!(Config::parse("f", &format!("{NVGRID}token = ['{HASH}', '{other}']")).is_ok());
+    assert!(File::parse("f", &format!("{NVGRID}token = ['{HASH}', '{other}']")).is_ok());
 }
 
 #[test]
@@ -247,8 +247,8 @@ fn what_a_provider_allows() {
     let bounds =
         "gridbell.toml:4:23: sources.v.requests_per_minute: a number where a whole number from 1 to 60000 belongs";
     check(&[(&allowed("0"), bounds), (&allowed("1.5"), bounds), (&allowed("60001"), bounds)]);
-    let config = Config::parse("f", &allowed("60")).expect("good");
-    assert!(config.functions_json().expect("json").contains("\"requests_a_minute\":60"));
+    let config = File::parse("f", &allowed("60")).expect("good").config;
+    assert!(config.to_json().contains("\"requests_a_minute\":60"));
 }
 
 #[test]
@@ -268,12 +268,12 @@ fn polling() {
             "gridbell.toml:3:8: sources.n.poll: nvgrid lists no dispatches; write \"off\" or leave it out",
         ),
     ]);
-    assert!(Config::parse("f", &format!("{NVGRID}poll = 'off'")).is_ok());
+    assert!(File::parse("f", &format!("{NVGRID}poll = 'off'")).is_ok());
     for (text, seconds, read) in [("'off'", 0, ",\"poll_s\":0}"), ("'1m'", 60, ",\"poll_s\":60}"), ("'5m'", 300, "[]}")]
     {
-        let config = Config::parse("f", &poll(text)).expect("good");
+        let config = File::parse("f", &poll(text)).expect("good").config;
         assert_eq!(config.sources["v"].poll_s, seconds);
-        let json = config.functions_json().expect("json");
+        let json = config.to_json();
         assert!(json.contains(&format!("\"tokens\":[]{}", read.trim_start_matches("[]"))), "{json}");
     }
 }
@@ -301,7 +301,7 @@ fn addresses() {
         assert_eq!(refused(&url(value)), format!("{at} {expected}"), "{value}");
     }
     for good in ["http://127.0.0.1:9", "http://localhost:1/x/", "http://[::1]:2", "https://a.b/v2"] {
-        assert!(Config::parse("f", &url(good)).is_ok(), "{good}");
+        assert!(File::parse("f", &url(good)).is_ok(), "{good}");
     }
 }
 
@@ -369,8 +369,8 @@ fn a_sources_own_deadlines() {
         ),
     ]);
     let json = |text: &str| {
-        let json = Config::parse("f", text).expect("good").functions_json().expect("json");
-        pipeline::config::Config::parse(&json).expect("the functions read it");
+        let json = File::parse("f", text).expect("good").config.to_json();
+        config::Config::parse(&json).expect("the functions read it");
         serde_json::from_str::<serde_json::Value>(&json).expect("JSON")["sources"]["n"].take()
     };
     let text = program("acknowledge = true").replace("deadlines]\n", "deadlines]\nimmediate = '30s'\n");
@@ -390,7 +390,7 @@ fn contacts(rest: &str) -> String {
 
 #[expect(clippy::expect_used, reason = "a helper of tests fails the test")]
 fn functions_json(text: &str) -> String {
-    Config::parse("f", text).expect("good").functions_json().expect("json")
+    File::parse("f", text).expect("good").config.to_json()
 }
 
 const NO_DURATION: &str = "not a duration; write \"60s\", \"10m\" or \"1h30m\": whole seconds, from 1 s to 24 h";
@@ -410,7 +410,7 @@ fn how_long_mails_are_grouped() {
         ),
     ]);
     let read = |text: &str| {
-        let read = pipeline::config::Config::parse(&functions_json(text)).expect("the functions read it");
+        let read = config::Config::parse(&functions_json(text)).expect("the functions read it");
         (read.contacts.group_wait_s, read.contacts.group_interval_s)
     };
     assert_eq!(read(&contacts("")), (30, 300));
@@ -473,7 +473,7 @@ fn who_is_notified_how_often_and_who_else() {
     ] {
         assert!(json.contains(part), "{json}");
     }
-    let read = pipeline::config::Config::parse(&json).expect("the functions read it");
+    let read = config::Config::parse(&json).expect("the functions read it");
     let levels = [0, 899, 900].map(|age_s| read.audience("other").level(jiff::SignedDuration::from_secs(age_s)));
     assert_eq!(levels, [1, 1, 2], "sorted by time");
     assert_eq!(read.audience("n").steps(), []);
@@ -487,10 +487,10 @@ fn sources(count: usize) -> String {
 
 #[test]
 fn hundreds_of_sources_fit() {
-    let config = Config::parse("gridbell.toml", &sources(500)).expect("good");
-    let json = config.functions_json().expect("json");
+    let config = File::parse("gridbell.toml", &sources(500)).expect("good").config;
+    let json = config.to_json();
     assert!(json.len() > 40 * 1_024, "{} bytes", json.len());
-    assert_eq!(pipeline::config::Config::parse(&json).expect("the functions read it").sources.len(), 500);
+    assert_eq!(config::Config::parse(&json).expect("the functions read it").sources.len(), 500);
 }
 
 #[test]

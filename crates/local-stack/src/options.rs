@@ -9,7 +9,10 @@ use providers::Providers;
 use url::Url;
 
 use super::prepare::placeholder_key;
-use config::{Config, ConfigError};
+use config::{
+    Config,
+    file::{File, FileError, Place},
+};
 
 /// Bases of the providers' APIs by the providers' names, for the built-in configuration: where simulators listen.
 pub type ProviderUrls = BTreeMap<&'static str, Url>;
@@ -19,6 +22,8 @@ pub type ProviderUrls = BTreeMap<&'static str, Url>;
 pub struct UpOptions {
     /// The configuration, with its `env:` references.
     pub config: Config,
+    /// The position of each source's `api_key` in its file, for errors.
+    pub api_keys: BTreeMap<String, Place>,
     /// An AWS-compatible endpoint that is already running; None starts an emulator.
     pub endpoint_url: Option<Url>,
     /// The path of `stack.json`; None puts it into the stack's own folder.
@@ -50,6 +55,7 @@ impl UpOptions {
     pub fn new(config: Config) -> Self {
         Self {
             config,
+            api_keys: BTreeMap::new(),
             endpoint_url: None,
             state: None,
             watch: false,
@@ -64,7 +70,7 @@ impl UpOptions {
     /// [`placeholder_key`].
     ///
     /// # Errors A configuration may not contain one of the `urls`.
-    pub fn built_in(urls: &ProviderUrls) -> Result<Self, ConfigError> {
+    pub fn built_in(urls: &ProviderUrls) -> Result<Self, FileError> {
         let config = built_in(urls)?;
         let secrets = config.sources.keys().map(|name| (format!("/gridbell/{name}"), placeholder_key(name))).collect();
         Ok(Self { secrets, ..Self::new(config) })
@@ -72,9 +78,10 @@ impl UpOptions {
 
     /// Options with the configuration from a file.
     ///
-    /// # Errors As [`Config::load`].
-    pub fn from_file(file: &Path) -> Result<Self, ConfigError> {
-        Config::load(file).map(Self::new)
+    /// # Errors As [`File::load`].
+    pub fn from_file(file: &Path) -> Result<Self, FileError> {
+        let File { config, api_keys } = File::load(file)?;
+        Ok(Self { api_keys, ..Self::new(config) })
     }
 }
 
@@ -82,7 +89,7 @@ impl UpOptions {
 /// of loopback on which no server listens.
 ///
 /// # Errors A configuration may not contain one of the `urls`.
-pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
+pub fn built_in(urls: &ProviderUrls) -> Result<Config, FileError> {
     let sources = Providers::default().iter().map(|provider| {
         let asked = if provider.needs_api_key() {
             let url = urls.get(provider.name()).map_or("http://127.0.0.1:9", Url::as_str);
@@ -96,7 +103,7 @@ pub fn built_in(urls: &ProviderUrls) -> Result<Config, ConfigError> {
     // The demo waits for its mails.
     let contacts = "[contacts]\nemail = [\"grid-duty@example.com\"]\nfrom = \"gridbell@example.com\"\n\
                     group_wait = \"1s\"\ngroup_interval = \"3s\"\n";
-    Config::parse("the built-in configuration", &(sources.collect::<String>() + contacts))
+    File::parse("the built-in configuration", &(sources.collect::<String>() + contacts)).map(|file| file.config)
 }
 
 #[cfg(test)]
@@ -108,9 +115,9 @@ mod tests {
         let urls = ProviderUrls::from([("leap", Url::parse("http://127.0.0.1:7/v2").expect("url"))]);
         let config = built_in(&urls).expect("good");
         assert_eq!(config.sources.len(), Providers::default().iter().count());
-        let url = |source: &str| config.sources[source].api_url.as_ref().map(Url::to_string);
+        let url = |source: &str| config.sources[source].api_url.clone();
         assert_eq!(url("leap-demo").as_deref(), Some("http://127.0.0.1:7/v2"));
-        assert_eq!(url("voltus-demo").as_deref(), Some("http://127.0.0.1:9/"));
+        assert_eq!(url("voltus-demo").as_deref(), Some("http://127.0.0.1:9"));
         assert_eq!(url("nvgrid-demo"), None);
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::token;
-use config::{Config, ConfigError, Contacts, Place, Problem, Reference, TokenHash};
+use config::{
+    Config, Contacts, Reference, TokenHash,
+    file::{FileError, Place, Problem},
+};
 
 /// A prepared configuration, with the tokens and parameters that belong to it.
 #[derive(Debug)]
@@ -44,9 +47,10 @@ pub fn placeholder_key(source: &str) -> String {
 /// Prepares a configuration. `known` has values of `ssm:` references; `variables` reads gridbell's own environment.
 pub(super) fn prepare(
     mut config: Config,
+    api_keys: &BTreeMap<String, Place>,
     known: &BTreeMap<String, String>,
     variables: &dyn Fn(&str) -> Option<String>,
-) -> Result<Prepared, ConfigError> {
+) -> Result<Prepared, FileError> {
     let mut secrets = Vec::new();
     let mut tokens = BTreeMap::new();
     for (name, source) in &mut config.sources {
@@ -61,7 +65,7 @@ pub(super) fn prepare(
             Some(Reference::Env(variable)) => {
                 let value = variables(variable)
                     .filter(|value| !value.trim().is_empty())
-                    .ok_or_else(|| unset(name, variable, source.api_key_at.clone()))?;
+                    .ok_or_else(|| unset(name, variable, api_keys.get(name).cloned()))?;
                 let parameter = format!("/gridbell/{name}");
                 secrets.push(Secret { parameter: parameter.clone(), value, placeholder: false });
                 source.api_key = Some(Reference::Ssm(parameter));
@@ -76,26 +80,28 @@ pub(super) fn prepare(
     // Real keys go first, so that a placeholder of the same name does not replace them.
     secrets.sort_by_key(|secret| secret.placeholder);
     let mut ack_token = None;
-    if config.acks.is_empty() {
+    if config.acks.tokens.is_empty() {
         let made = ack_token.insert(token::random());
-        config.acks.push(TokenHash::of(made));
+        config.acks.tokens.push(TokenHash::of(made));
     }
-    config.contacts.get_or_insert_with(|| {
-        Contacts::usual(vec!["grid-duty@example.com".to_owned()], "gridbell@example.com".to_owned())
-    });
+    if config.contacts.is_empty() {
+        config.contacts = Contacts::usual(vec!["grid-duty@example.com".to_owned()], "gridbell@example.com".to_owned());
+    }
     Ok(Prepared { config, tokens, ack_token, secrets })
 }
 
-fn unset(source: &str, variable: &str, place: Option<Place>) -> ConfigError {
+fn unset(source: &str, variable: &str, place: Option<Place>) -> FileError {
     let place = place.unwrap_or_else(|| Place { file: "gridbell.toml".to_owned(), line: 1, column: 1 });
     let text = format!(
         "{variable} is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/{source}\""
     );
-    ConfigError::Invalid(Box::new(Problem { place, key: format!("sources.{source}.api_key"), text }))
+    FileError::Invalid(Box::new(Problem { place, key: format!("sources.{source}.api_key"), text }))
 }
 
 #[cfg(test)]
 mod tests {
+    use config::file::File;
+
     use super::*;
 
     const TEXT: &str = "[sources.v]\nprovider = 'voltus'\napi_key = 'env:KEY'\n[sources.l]\nprovider = 'leap'\napi_key = 'ssm:/a/b'\n\
@@ -103,25 +109,27 @@ mod tests {
 
     #[test]
     fn keys_become_parameters_and_tokens_hashes() {
-        let config = Config::parse("f", TEXT).expect("good");
+        let File { config, api_keys } = File::parse("f", TEXT).expect("good");
         let prepared =
-            prepare(config, &BTreeMap::new(), &|name| (name == "KEY").then(|| "s3cr3t".to_owned())).expect("prepared");
+            prepare(config, &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "s3cr3t".to_owned()))
+                .expect("prepared");
         assert_eq!(prepared.config.sources["v"].api_key, Some(Reference::Ssm("/gridbell/v".to_owned())));
         assert_eq!(prepared.config.sources["v"].tokens, [TokenHash::of(&prepared.tokens["v"])]);
         assert_eq!(prepared.tokens.len(), 1);
-        assert_eq!(prepared.config.acks, [TokenHash::of(&prepared.ack_token.clone().expect("made"))]);
+        assert_eq!(prepared.config.acks.tokens, [TokenHash::of(&prepared.ack_token.clone().expect("made"))]);
         let secrets: Vec<_> =
             prepared.secrets.iter().map(|secret| (secret.parameter.as_str(), secret.value.as_str())).collect();
         assert_eq!(secrets, [("/gridbell/v", "s3cr3t"), ("/a/b", "placeholder-of-l")]);
         assert!(!format!("{prepared:?}").contains("s3cr3t"));
-        let json = prepared.config.functions_json().expect("json");
+        let json = prepared.config.to_json();
         assert!(!json.contains("s3cr3t") && !json.contains(&prepared.tokens["v"]), "{json}");
     }
 
     #[test]
     fn a_variable_that_is_not_set_is_named_with_its_line() {
-        let config = Config::parse("gridbell.toml", TEXT).expect("good");
-        let error = prepare(config, &BTreeMap::new(), &|_| Some(" ".to_owned())).expect_err("refused").to_string();
+        let File { config, api_keys } = File::parse("gridbell.toml", TEXT).expect("good");
+        let error =
+            prepare(config, &api_keys, &BTreeMap::new(), &|_| Some(" ".to_owned())).expect_err("refused").to_string();
         assert_eq!(
             error,
             "gridbell.toml:3:11: sources.v.api_key: KEY is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/v\""

@@ -84,24 +84,23 @@ pub(super) fn deployment(
     packages: Packages,
     hosting: Option<&watch::Hosting>,
     foreign: bool,
-) -> Result<Deployment> {
+) -> Deployment {
     // An endpoint that gridbell did not start may already have other stacks of gridbell.
     let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
-    let contacts = prepared.config.contacts.as_ref().context("contacts are missing")?;
     let mut parameters = BTreeMap::from([
-        ("MailFrom".to_owned(), contacts.from.clone()),
+        ("MailFrom".to_owned(), prepared.config.contacts.from.clone()),
         // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent.
         ("Watch".to_owned(), "off".to_owned()),
         (ARCHITECTURE.to_owned(), elf::host().to_owned()),
     ]);
     parameters.extend(options.parameters.clone());
-    Ok(Deployment {
+    Deployment {
         stack: format!("gridbell{suffix}"),
         bucket: format!("gridbell-code{suffix}"),
         packages,
         parameters,
         hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
-    })
+    }
 }
 
 /// Everything that is put onto the endpoint.
@@ -121,9 +120,7 @@ pub(super) async fn raise(
         ));
     };
     let secrets = deploy::put_secrets(api, &prepared.secrets, &note).await?;
-    if let Some(contacts) = &prepared.config.contacts {
-        api.create_email_identity(&contacts.from).await?;
-    }
+    api.create_email_identity(&prepared.config.contacts.from).await?;
     let outputs = deployment.create(api, &prerequisites.workspace.template(), step.as_ref()).await?;
     step.at("applies the configuration");
     apply(api, output(&outputs, "ConfigTableName")?, prepared).await?;
@@ -147,7 +144,7 @@ pub(super) async fn raise(
 
 /// Puts the configuration where the functions read it. They read it with their first event, which has not come yet.
 async fn apply(api: &AwsApi, table: &str, prepared: &Prepared) -> Result<()> {
-    let json = prepared.config.functions_json()?;
+    let json = prepared.config.to_json();
     let version = Version { number: 1, digest: digest(&json), json, at: Host.now(), by: "gridbell up".to_owned() };
     let aws = client::shared(Access::new(Some(api.base()), REGION, api.access_key(), "test"));
     ConfigTable::new(&aws, table).replace(None, &version).await.context("the configuration was not applied")

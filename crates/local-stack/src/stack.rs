@@ -83,7 +83,7 @@ impl Stack {
     /// # Errors Any failed step, with a remedy if there is one. No started process remains.
     pub async fn up(options: UpOptions, progress: &dyn Progress) -> Result<Self> {
         let lookup = |name: &str| options.variables.get(name).cloned().or_else(|| std::env::var(name).ok());
-        let prepared = prepare::prepare(options.config.clone(), &options.secrets, &lookup)?;
+        let prepared = prepare::prepare(options.config.clone(), &options.api_keys, &options.secrets, &lookup)?;
         let prerequisites = {
             let state = options.state.clone();
             tokio::task::spawn_blocking(move || Prerequisites::lay(state.as_deref())).await??
@@ -105,7 +105,7 @@ impl Stack {
         };
         let hosting = watch_home.map(watch::Hosting::choose).transpose()?;
         let foreign = emulator.is_none();
-        let deployment = raise::deployment(&options, &prepared, packages, hosting.as_ref(), foreign)?;
+        let deployment = raise::deployment(&options, &prepared, packages, hosting.as_ref(), foreign);
 
         let raised = raise::raise(&prerequisites, &api, &prepared, &deployment, hosting, progress).await;
         let (outputs, secrets, watch) = match raised {

@@ -4,14 +4,13 @@
 //! on the local stack and in the simulation.
 
 // Modules that every domain uses.
-pub mod config;
+pub use config;
 mod fifo;
 pub mod in_time;
 pub mod job;
 pub mod messages;
 pub mod ports;
 pub mod queues;
-pub mod token;
 mod update;
 pub mod zone;
 

@@ -90,7 +90,7 @@ impl Simulators {
         for source in options.config.sources.values_mut() {
             if let Some((whom, server)) = self.running.iter().find(|(whom, _)| whom.name == source.provider.name()) {
                 let variable = if whom.proto.is_some() { LOGIN_VARIABLE } else { KEY_VARIABLE };
-                source.api_url = Some(server.url.clone());
+                source.api_url = Some(server.url.as_str().trim_end_matches('/').to_owned());
                 source.api_key = Some(Reference::Env(variable.to_owned()));
                 // The lists contain dispatches that are never announced, and one that always starts in ten minutes.
                 source.poll_s = 0;

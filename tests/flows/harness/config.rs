@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use anyhow::Result;
-use config::Config;
+use config::file::File;
 use local_stack::UpOptions;
 use providers::Providers;
 use sha2::{Digest, Sha256};
@@ -106,7 +106,7 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     writeln!(text, "group_wait = \"1s\"\ngroup_interval = \"3s\"")?;
     writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
-    let config = Config::parse("the flows' configuration", &text)?;
+    let config = File::parse("the flows' configuration", &text)?.config;
     Ok(UpOptions { secrets, ..UpOptions::new(config) })
 }
 

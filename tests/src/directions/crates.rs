@@ -11,7 +11,8 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("signals", &[]),
     ("dispatch", &["signals"]),
     ("providers", &["dispatch"]),
-    ("pipeline", &["dispatch", "providers"]),
+    ("config", &["dispatch", "providers"]),
+    ("pipeline", &["config", "dispatch", "providers"]),
     ("aws", &["dispatch", "pipeline", "providers"]),
     // The functions are wiring only.
     ("receiver", &["aws"]),
@@ -23,7 +24,6 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("simulation", &["dispatch", "pipeline", "provider-sims", "providers"]),
     ("fuzz", &["pipeline", "providers", "simulation"]),
     // A person's machine.
-    ("config", &["aws", "pipeline", "providers"]),
     ("cost", &[]),
     ("stack-client", &["aws", "pipeline"]),
     ("nvgrid-client", &["aws"]),

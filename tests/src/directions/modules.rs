@@ -8,10 +8,8 @@ use super::{paths::paths, workspace};
 struct Order(&'static [&'static [&'static str]]);
 
 const PIPELINE: Order = Order(&[
-    &["token"],
     &["zone"],
     &["fifo"],
-    &["config"],
     &["queues"],
     // What is stored and what travels.
     &["alerts::kind"],

@@ -8,7 +8,7 @@ mod table;
 
 pub use current::{Current, ReadError, Running};
 pub use probe::{PROBE, Probed, is_probe};
-pub use stored::{MAX_JSON_BYTES, Stored, Version, digest};
+pub use stored::{Stored, Version, digest};
 pub use table::{ConfigTable, Head, ReplaceError, TableError};
 
 /// The table's key.

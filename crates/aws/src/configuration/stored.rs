@@ -1,5 +1,6 @@
 //! A stored version: compressed JSON with a checksum, plus readable attributes for people at the AWS console.
 
+use pipeline::config::MAX_JSON_BYTES;
 use std::io::{self, Read, Write};
 
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
@@ -8,10 +9,6 @@ use sha2::{Digest, Sha256};
 
 /// The item format of this release. A function refuses a newer format, so it cannot misread it.
 pub(super) const FORMAT: u64 = 1;
-
-/// The maximum JSON size of a configuration, in bytes: some 4,000 sources. Compressed it fits into an item of 400 KB
-/// with room to spare, since almost only the hashes of tokens do not compress.
-pub const MAX_JSON_BYTES: usize = 1_024 * 1_024;
 
 /// The maximum compressed size, in bytes.
 pub(super) const MAX_PACKED_BYTES: usize = 380 * 1_024;

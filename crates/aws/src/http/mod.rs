@@ -20,7 +20,7 @@ pub use connections::Connections;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use crate::secrets::{KeySource, Reference, Secret, Vault};
+use crate::secrets::{KeySource, Secret, Vault};
 
 /// The limits of one request.
 #[derive(Debug, Clone, Copy)]
@@ -105,10 +105,9 @@ impl<K: KeySource> HttpApi<K> {
         let header = source.provider.key_header();
         let header = header.ok_or_else(|| FetchError::Answer("this provider has no API to ask".to_owned()))?;
         let url = &address::build(source, request).map_err(FetchError::Answer)?;
-        let reference = source.api_key.as_deref().and_then(Reference::parse);
-        let reference = reference
-            .ok_or_else(|| FetchError::Key("the source has no api_key of the form ssm:/name or env:NAME".to_owned()))?;
-        let key = tokio::time::timeout(within, self.vault.key(&reference)).await;
+        let reference = source.api_key.as_ref();
+        let reference = reference.ok_or_else(|| FetchError::Key("the source has no api_key".to_owned()))?;
+        let key = tokio::time::timeout(within, self.vault.key(reference)).await;
         let key = key.map_err(|_| FetchError::Answer(format!("no API key within {} ms", within.as_millis())))?;
         let key = key.map_err(FetchError::Key)?;
         let keyless = &KeylessRequest { url, api_request: request, header, within };
@@ -116,7 +115,7 @@ impl<K: KeySource> HttpApi<K> {
             Err(refused @ FetchError::Refused { .. }) => refused,
             other => return other,
         };
-        let other = tokio::time::timeout(left(), self.vault.other_than(&key, &reference)).await;
+        let other = tokio::time::timeout(left(), self.vault.other_than(&key, reference)).await;
         let Ok(Some(key)) = other else { return Err(refused) };
         tracing::info!(source.name = name, "the API key was refused; there is a new one");
         tokio::time::sleep(BETWEEN).await;
@@ -199,10 +198,5 @@ fn check(source: &Source) -> Result<(), String> {
     if let Some(base) = &source.api_url {
         address::base(base)?;
     }
-    match &source.api_key {
-        Some(key) if Reference::parse(key).is_none() => {
-            Err("api_key is no reference of the form ssm:/name or env:NAME".to_owned())
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use config::{Config, file::File};
 use jiff::SignedDuration;
-use pipeline::config::Config;
 use providers::{Providers, example::Example};
 use serde_json::{Value, json};
 use simulation::{Reply, Settled, Simulation, Webhook, streams};
@@ -25,16 +25,17 @@ fn providers() -> Providers {
 /// `gridbell.toml` with one source of this provider.
 fn toml(more: &str) -> String {
     let token = ::config::TokenHash::of(TOKEN);
-    format!("[sources.ex]\nprovider = 'example'\ntoken = 'sha256:{}'\n{more}", token.as_str())
+    format!("[sources.ex]\nprovider = 'example'\ntoken = 'sha256:{}'\n{more}", token.to_hex())
 }
 
-fn file(more: &str) -> Result<::config::Config, String> {
-    ::config::Config::parse_with("gridbell.toml", &toml(more), providers()).map_err(|error| error.to_string())
+fn file(more: &str) -> Result<Config, String> {
+    let file = File::parse_with("gridbell.toml", &toml(more), providers()).map_err(|error| error.to_string())?;
+    Ok(file.config)
 }
 
 /// The configuration as the functions read it.
 fn functions(more: &str) -> Config {
-    let json = file(more).expect("good").functions_json().expect("JSON");
+    let json = file(more).expect("good").to_json();
     Config::parse_with(&json, providers()).expect("the functions read it")
 }
 
@@ -68,11 +69,11 @@ fn published(sim: &Simulation, id: &str) -> Vec<Value> {
 
 #[test]
 fn the_configuration_takes_it_and_says_what_it_lacks() {
-    let unknown = ::config::Config::parse("gridbell.toml", &toml(KEY)).expect_err("not shipped").to_string();
+    let unknown = File::parse("gridbell.toml", &toml(KEY)).expect_err("not shipped").to_string();
     let shipped = Providers::default().names();
     assert!(unknown.ends_with(&format!("sources.ex.provider: unknown provider; known: {shipped}")), "{unknown}");
     let other = toml(KEY).replace("'example'", "'exampel'");
-    let other = ::config::Config::parse_with("gridbell.toml", &other, providers()).expect_err("unknown").to_string();
+    let other = File::parse_with("gridbell.toml", &other, providers()).expect_err("unknown").to_string();
     assert!(other.ends_with(&format!("known: {shipped}, example")), "{other}");
     let keyless = file("").expect_err("it is asked with a key");
     assert!(keyless.contains("api_key is missing; example is asked with one"), "{keyless}");
@@ -80,7 +81,7 @@ fn the_configuration_takes_it_and_says_what_it_lacks() {
     assert!(open.contains("a value stands where a reference belongs") && !open.contains("a-secret"), "{open}");
 
     let config = file(&format!("{KEY}poll = '5m'\nenvironment = 'sandbox'\n")).expect("good");
-    let url = config.sources["ex"].api_url.as_ref().map(url::Url::as_str);
+    let url = config.sources["ex"].api_url.as_deref();
     assert_eq!(url, Some("https://sandbox.provider.example/v1"));
     let sum = super::config::sum(Path::new("gridbell.toml"), &config, 1);
     assert!(
@@ -88,7 +89,7 @@ fn the_configuration_takes_it_and_says_what_it_lacks() {
         "{sum}"
     );
     let names = |config: &str| Config::parse(config).expect_err("not shipped").to_string();
-    let json = config.functions_json().expect("JSON");
+    let json = config.to_json();
     assert!(names(&json).ends_with(&format!("known: {shipped}")), "{}", names(&json));
     assert!(functions(KEY).sources["ex"].is_polled());
 }

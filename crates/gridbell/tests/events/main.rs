@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use config::Config;
+use config::file::File;
 use serde_json::Value;
 
 const REWRITE: &str = "UPDATE_EVENTS=1 cargo test -p gridbell --test events";
@@ -84,7 +84,7 @@ fn the_files_are_those_that_the_code_makes() {
 fn every_body_and_event_is_json_and_the_configuration_is_good() {
     for (name, text) in all() {
         if name == "gridbell.toml" {
-            let config = Config::parse(&name, &text).expect("good");
+            let config = File::parse(&name, &text).expect("good").config;
             assert_eq!(config.sources.len(), 4);
         } else {
             assert!(serde_json::from_str::<Value>(&text).is_ok(), "{name}");

@@ -14,7 +14,7 @@ const TOKEN: &str = "token-of-the-events";
 /// A configuration for these events: every source accepts this token.
 pub(crate) fn configuration() -> String {
     let hash = TokenHash::of(TOKEN);
-    let hash = hash.as_str();
+    let hash = hash.to_hex();
     let source = |provider: &dyn Provider| {
         let key = if provider.needs_api_key() {
             format!("api_key  = \"ssm:/gridbell/{provider}-demo\"\n")

@@ -155,7 +155,7 @@ async fn copies(options: &mut UpOptions, copies: usize) -> Vec<Simulators> {
         let simulators = Simulators::start(&whom, &Settings::default()).await.expect("simulators");
         for (provider, url) in simulators.urls() {
             let mut copy = options.config.sources[&format!("{provider}-demo")].clone();
-            copy.api_url = Some(url);
+            copy.api_url = Some(url.as_str().trim_end_matches('/').to_owned());
             options.config.sources.insert(format!("{provider}-{number}"), copy);
         }
         more.push(simulators);

@@ -3,7 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{alerts::incident::IncidentKind, config::Contacts, token::TokenHash};
+use crate::{
+    alerts::incident::IncidentKind,
+    config::{Contacts, TokenHash},
+};
 
 /// How long an urgent mail may wait for others, in seconds: including the time in the queue it is sent within ten.
 const URGENT: SignedDuration = SignedDuration::from_secs(7);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     alerts::condition::Condition,
-    config::Config,
+    config::{Config, token},
     dispatches::{
         record::{Ack, AckState, SubjectRecord},
         timeline::{Event, TimelineEvent},
@@ -15,7 +15,6 @@ use crate::{
     job::clip,
     messages::ByHand,
     ports::{Clock, Dispatches, JobQueue, PortError, Ports, Random},
-    token,
     update::{Change, From, Records, update},
 };
 

@@ -4,11 +4,10 @@ use providers::Provider;
 use serde::de::IgnoredAny;
 
 use crate::{
-    config::{Config, Source},
+    config::{Config, Source, token},
     ingest::plain,
     job::{Job, MAX_BODY_BYTES},
     ports::{Clock, IngestQueue, PortError, Ports, Random},
-    token,
 };
 
 /// After how many seconds a provider may send again if the queue did not accept the message.

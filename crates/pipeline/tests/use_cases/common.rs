@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, ingest::receive::HttpAnswer, mail::Mail, token::TokenHash};
+use pipeline::{
+    config::{Config, TokenHash},
+    ingest::receive::HttpAnswer,
+    mail::Mail,
+};
 use provider_sims::bodies::{self, Window, nvgrid::Loads};
 use serde_json::{Value, json};
 use simulation::{Call, Function, Settled, Simulation, Stream, Webhook, streams};

@@ -2,12 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    config::Config,
+    config::{Config, TokenHash},
     incident::IncidentStatus,
     ingest::receive::HttpAnswer,
     messages::{self, Deadline, ToRetry},
     record::SubjectRecord,
-    token::TokenHash,
 };
 use serde_json::json;
 use simulation::{Controller, Fifo, Function, Inner, Reply, Simulation, Times, Toxic};

@@ -4,9 +4,9 @@ use std::iter;
 
 use jiff::SignedDuration;
 use pipeline::{
+    config::TokenHash,
     incident::IncidentStatus,
     job::{FailureKind, Message},
-    token::TokenHash,
 };
 use serde_json::json;
 use simulation::{Inner, Reply, Simulation, Times, Toxic};

@@ -2,7 +2,7 @@
 //! symptom.
 
 use jiff::SignedDuration;
-use pipeline::{incident::IncidentStatus, token::TokenHash};
+use pipeline::{config::TokenHash, incident::IncidentStatus};
 use serde_json::json;
 use simulation::{Inner, Reply, Simulation, Times, Toxic};
 

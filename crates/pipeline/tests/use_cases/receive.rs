@@ -179,7 +179,7 @@ fn every_method_but_post_is_answered_405() {
 #[test]
 fn an_unknown_source_and_a_wrong_token_are_answered_the_same() {
     let sim = sim(1);
-    let (large, hash) = (vec![b' '; 3_000_000], pipeline::token::TokenHash::of(TOKEN).to_hex());
+    let (large, hash) = (vec![b' '; 3_000_000], pipeline::config::TokenHash::of(TOKEN).to_hex());
     let unknown = answer(&sim, Incoming { source: "nobody", ..request(b"{}") });
     assert_eq!(unknown.status, 404);
     let strangers = [

@@ -112,12 +112,14 @@ async fn what_is_held_is_answered_and_what_is_to_fail_fails() {
 #[tokio::test]
 async fn a_stack_asks_the_simulators_whatever_its_configuration_says() {
     let text = "[sources.v]\nprovider = 'voltus'\napi_key = 'env:UNSET'\n[sources.n]\nprovider = 'nvgrid'\n";
-    let config = config::Config::parse("f", text).expect("good");
+    let config = config::file::File::parse("f", text).expect("good").config;
     let simulators = Simulators::with_the_seeds().await.expect("started");
     let mut options = UpOptions::new(config);
     simulators.answer_for(&mut options);
-    assert_eq!(options.config.sources["v"].api_url.as_ref(), simulators.urls().get("voltus"));
-    assert_eq!(options.config.sources["n"].api_url.as_ref(), simulators.urls().get("nvgrid"));
+    for (source, provider) in [("v", "voltus"), ("n", "nvgrid")] {
+        let asked = options.config.sources[source].api_url.as_ref().map(|url| url.parse().expect("an address"));
+        assert_eq!(asked.as_ref(), simulators.urls().get(provider));
+    }
     let Some(Reference::Env(variable)) = &options.config.sources["v"].api_key else { panic!("no reference") };
     assert_eq!(options.variables[variable], KEY);
     let Some(Reference::Env(variable)) = &options.config.sources["n"].api_key else { panic!("no reference") };

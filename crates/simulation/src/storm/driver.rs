@@ -9,11 +9,10 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    config::Config,
+    config::{Config, TokenHash},
     incident::IncidentStatus,
     job::Message,
     messages::{self, ToRetry},
-    token::TokenHash,
 };
 use serde_json::{Value, json};
 

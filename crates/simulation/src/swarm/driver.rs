@@ -7,7 +7,11 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{config::Config, job::Message, record::SubjectRecord, token::TokenHash};
+use pipeline::{
+    config::{Config, TokenHash},
+    job::Message,
+    record::SubjectRecord,
+};
 use serde_json::json;
 
 use super::{

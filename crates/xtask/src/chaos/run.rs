@@ -21,7 +21,7 @@ use super::{
     schedule::{Post, Schedule},
     watch::{self, Controller, Mailroom},
 };
-use config::Config;
+use config::{Config, file::File};
 use local_stack::{Stack, UpOptions, progress::Progress, queue::Queue};
 use provider_server::{KEY, Settings, Simulators, times};
 use stack_client::Console;
@@ -109,7 +109,7 @@ fn chaos_config() -> Result<Config> {
     for provider in ["voltus", "leap", "openvolt"] {
         text = text.replace(&format!("provider = \"{provider}\"\n"), &keys(provider));
     }
-    Ok(Config::parse("the configuration of chaos", &text)?)
+    Ok(File::parse("the configuration of chaos", &text)?.config)
 }
 
 async fn hurt(options: Options, stack: &mut Stack, simulators: &Simulators, progress: &dyn Progress) -> Result<Ran> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use aws::{configuration::Stored, host::Host};
-use pipeline::{config::Config as Running, ports::Clock};
+use pipeline::ports::Clock;
 use serde_json::json;
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
     progress,
     show::{self, Paint},
 };
-use config::Config;
+use config::{Config, file::File};
 
 pub(super) const EXAMPLES: &str = "\
 What the file leaves open stays as it runs: the tokens of sources that name none, [acks], [contacts]. A new source without a
@@ -60,8 +60,8 @@ impl Apply {
         let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
         let before = console.configurations().current().await.map_err(|error| console.refusal(error))?;
         let running = match &before {
-            Some(Stored::Applied(version)) => Running::parse(&version.json)?,
-            _ => Running::parse(r#"{"sources":{}}"#)?,
+            Some(Stored::Applied(version)) => Config::parse(&version.json)?,
+            _ => Config::parse(r#"{"sources":{}}"#)?,
         };
         let shipped = self.wanted(&console, &stack, &running).await?;
         sendable(&stack, &shipped.config.contacts.from)?;
@@ -84,17 +84,17 @@ impl Apply {
     }
 
     /// The configuration to apply: the file completed from the running one, or an earlier version unchanged.
-    async fn wanted(&self, console: &Console, stack: &StackInfo, running: &Running) -> Result<Shipped> {
+    async fn wanted(&self, console: &Console, stack: &StackInfo, running: &Config) -> Result<Shipped> {
         let Some(number) = self.version else {
             let local = matches!(console.place, Place::Local { .. });
             let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
-            return complete(&Config::load(&self.config)?, running, local, secrets);
+            return complete(File::load(&self.config)?.config, running, local, secrets);
         };
         let version = console.configurations().version(number).await.map_err(|error| console.refusal(error))?;
         let Some(version) = version else {
             bail!("there is no version {number}: `gridbell config history` lists those that there are");
         };
-        Ok(Shipped { config: Running::parse(&version.json)?, json: version.json, made: Vec::new() })
+        Ok(Shipped { config: Config::parse(&version.json)?, json: version.json, made: Vec::new() })
     }
 
     fn tell(&self, console: &Console, shipped: &Shipped, changes: &[Change], went: bool) -> Result<()> {
@@ -132,9 +132,9 @@ fn lies_in(address: &str, identity: &str) -> bool {
 }
 
 /// The number of keys that differ between a file, completed as for an apply, and the running configuration.
-pub(crate) fn differences(file: &Path, running: &Running, stack: &StackInfo, local: bool) -> Result<usize> {
+pub(crate) fn differences(file: &Path, running: &Config, stack: &StackInfo, local: bool) -> Result<usize> {
     let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
-    let shipped = complete(&Config::load(file)?, running, local, secrets)?;
+    let shipped = complete(File::load(file)?.config, running, local, secrets)?;
     Ok(changes(&serde_json::to_value(running)?, &serde_json::to_value(&shipped.config)?).len())
 }
 

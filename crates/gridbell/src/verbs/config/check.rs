@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::show::{self, Paint};
-use config::{CONFIG_LIMIT, Config, Deadlines};
+use config::{Config, Contacts, Deadlines, MAX_JSON_BYTES, file::File};
 use local_stack::{elf, template};
 use stack_client::{FUNCTIONS, logical_id};
 
@@ -29,8 +29,8 @@ pub(super) fn built(folder: &Path, architecture: Option<&str>) -> Result<()> {
 
 /// Checks `file` and prints a summary.
 pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
-    let config = Config::load(file)?;
-    let functions = config.functions_json()?;
+    let config = File::load(file)?.config;
+    let functions = config.to_json();
     if as_json {
         let read: serde_json::Value = serde_json::from_str(&functions)?;
         return show::json_line(&json!({"file": file.display().to_string(), "bytes": functions.len(), "config": read}));
@@ -45,14 +45,14 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{} is good: {} sources, {} of {CONFIG_LIMIT} bytes",
+        "{} is good: {} sources, {} of {MAX_JSON_BYTES} bytes",
         file.display(),
         config.sources.len(),
         bytes
     );
     for (name, source) in &config.sources {
         let environment = format!("{:?}", source.environment).to_lowercase();
-        let url = source.api_url.as_ref().map_or("is never asked", |url| url.as_str().trim_end_matches('/'));
+        let url = source.api_url.as_deref().unwrap_or("is never asked");
         let key = source.api_key.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
         let tokens = match source.tokens.len() {
             0 => "no token: `gridbell up` makes one, a deployment needs one",
@@ -63,34 +63,35 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
     }
     let _ = writeln!(out, "  deadlines: {}", words(config.deadlines));
     for (name, source) in &config.sources {
-        let own = config.deadlines.but(source.deadlines);
-        if own != config.deadlines {
+        if let Some(own) = source.deadlines {
             let _ = writeln!(out, "    of {name}: {}", words(own));
         }
-        for (program, said) in &source.programs {
-            let _ = writeln!(out, "    of {name}, program {program:?}: {}", words(own.but(*said)));
+        for (program, own) in &source.programs {
+            let _ = writeln!(out, "    of {name}, program {program:?}: {}", words(*own));
         }
     }
     if !config.sites.is_empty() {
         let _ = writeln!(out, "  {} sites described: {}", config.sites.len(), brief(config.sites.keys()));
     }
-    match &config.contacts {
-        Some(contacts) => {
-            let reminded = match contacts.remind_s {
-                0 => "no reminders".to_owned(),
-                remind_s => format!("reminded every {remind_s} s"),
-            };
-            let _ = writeln!(out, "  alerts: from {} to {}, {reminded}", contacts.from, contacts.email.join(", "));
-            let (wait_s, interval_s) = (contacts.group_wait_s, contacts.group_interval_s);
-            let _ =
-                writeln!(out, "    mails that can wait are grouped for {wait_s} s, further ones for {interval_s} s");
-            for step in &contacts.escalate {
-                let _ = writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "));
-            }
-        }
-        None => out.push_str("  alerts: no [contacts], so no person is notified; a deployment needs them"),
+    if config.contacts.is_empty() {
+        out.push_str("  alerts: no [contacts], so no person is notified; a deployment needs them");
+    } else {
+        alerts(&mut out, &config.contacts);
     }
     out
+}
+
+fn alerts(out: &mut String, contacts: &Contacts) {
+    let reminded = match contacts.remind_s {
+        0 => "no reminders".to_owned(),
+        remind_s => format!("reminded every {remind_s} s"),
+    };
+    let _ = writeln!(out, "  alerts: from {} to {}, {reminded}", contacts.from, contacts.email.join(", "));
+    let (wait_s, interval_s) = (contacts.group_wait_s, contacts.group_interval_s);
+    let _ = writeln!(out, "    mails that can wait are grouped for {wait_s} s, further ones for {interval_s} s");
+    for step in &contacts.escalate {
+        let _ = writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "));
+    }
 }
 
 /// The first few of a list.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aws::secrets::{AwsKeys, KeySource, Reference};
+use aws::secrets::{AwsKeys, KeySource};
 use pipeline::config::Source;
 use url::Url;
 
@@ -17,13 +17,10 @@ const ANSWERS: Duration = Duration::from_secs(10);
 pub(super) async fn login(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckResult> {
     let unknown = |why: String| CheckResult::unknown(KEY, why);
     let more = format!("`gridbell webhook status {name}` takes --proto, --ca and the like");
-    let result = match (
-        source.api_key.as_deref().and_then(Reference::parse),
-        source.api_url.as_deref().and_then(|url| Url::parse(url).ok()),
-    ) {
+    let result = match (&source.api_key, source.api_url.as_deref().and_then(|url| Url::parse(url).ok())) {
         (Some(reference), Some(url)) => {
             let host = url.origin().ascii_serialization();
-            match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(&reference).await {
+            match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(reference).await {
                 Err(_) => unknown("it cannot be read from here, so it was not tried".to_owned()),
                 Ok(key) => match status(url, Login::parse(&key)).await {
                     Ok(()) => CheckResult::good(KEY, format!("{host} takes the login")),

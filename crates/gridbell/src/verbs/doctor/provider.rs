@@ -53,8 +53,12 @@ async fn key(examined: &Examined<'_>, name: &str, source: &Source) -> Vec<CheckR
             KEY,
             format!("{host} answers 403 about a meter that nobody has, which may be about the meter"),
         ),
-        Err(error @ FetchError::Refused { .. }) => CheckResult::bad(KEY, format!("{host}: {error}"))
-            .mend(format!("put the provider's current key into {}", source.api_key.as_deref().unwrap_or_default())),
+        Err(error @ FetchError::Refused { .. }) => CheckResult::bad(KEY, format!("{host}: {error}")).mend(
+            source
+                .api_key
+                .as_ref()
+                .map_or_else(String::new, |key| format!("put the provider's current key into {key}")),
+        ),
         Err(FetchError::Key(_)) => CheckResult::unknown(KEY, "it cannot be read from here, so it was not tried"),
         Err(error) => CheckResult::unknown(KEY, format!("{host}: {error}"))
             .mend("webhooks are kept and fetched later; ask the provider if it lasts"),

@@ -68,16 +68,12 @@ fn compared(examined: &Examined<'_>, file: &Path) -> Option<CheckResult> {
 }
 
 /// Reads a secret, and never shows it.
-async fn secret(examined: &Examined<'_>, name: &str, key: &str) -> Vec<CheckResult> {
-    let Some(reference) = Reference::parse(key) else {
-        let mend = "write ssm:/… there and ship it with `gridbell config apply`";
-        return vec![CheckResult::bad(SECRET, "api_key is no reference").about(name).mend(mend)];
-    };
+async fn secret(examined: &Examined<'_>, name: &str, reference: &Reference) -> Vec<CheckResult> {
     if matches!(reference, Reference::Env(_)) {
         let why = format!("{reference} lies in the functions' environment, which cannot be read from here");
         return vec![CheckResult::unknown(SECRET, why).about(name)];
     }
-    let result = match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(&reference).await {
+    let result = match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(reference).await {
         Ok(_) => CheckResult::good(SECRET, format!("{reference} can be read")),
         Err(said) => {
             let found = format!("{reference} cannot be read: {}", examined.console.refusal(&said));

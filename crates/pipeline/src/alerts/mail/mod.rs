@@ -18,8 +18,8 @@ use dispatch::{DispatchTerms, Status};
 
 use crate::{
     alerts::occasion::Occasion,
+    config::TokenHash,
     config::{Config, Environment},
-    token::TokenHash,
 };
 
 pub(crate) use body::{must_happen, true_now, what_failed};

@@ -1,85 +1,30 @@
 //! Parses the values of keys. An error is the text after the key's name and never contains the value.
 
-use serde::Serialize;
 use url::{Host, Url};
 
-/// SHA-256 of a token, 64 lower-case hex digits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct TokenHash(String);
+use crate::{Reference, TokenHash};
 
-impl TokenHash {
-    /// The hash of a token.
-    pub fn of(token: &str) -> Self {
-        use sha2::{Digest, Sha256};
-        Self(format!("{:x}", Sha256::digest(token.as_bytes())))
-    }
-
-    /// The hex digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(super) fn parse(value: &str) -> Result<Self, String> {
-        let hex = value.strip_prefix("sha256:").unwrap_or_default();
-        if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
-            return Ok(Self(hex.to_owned()));
-        }
-        Err("not a token's hash; write \"sha256:\" and the 64 lower-case hex digits of `printf %s TOKEN | sha256sum`, never the token itself".to_owned())
-    }
+/// `sha256:` and the hash of a token.
+pub(super) fn token_hash(value: &str) -> Result<TokenHash, String> {
+    value.strip_prefix("sha256:").and_then(TokenHash::parse).ok_or_else(|| {
+        "not a token's hash; write \"sha256:\" and the 64 lower-case hex digits of `printf %s TOKEN | sha256sum`, never the token itself".to_owned()
+    })
 }
 
-/// Where a secret is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
-    /// The path of an SSM `SecureString` parameter.
-    Ssm(String),
-    /// The name of a variable in gridbell's own environment.
-    Env(String),
-}
-
-impl std::fmt::Display for Reference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Ssm(path) => write!(f, "ssm:{path}"),
-            Self::Env(name) => write!(f, "env:{name}"),
+/// A reference to a secret that belongs to `owner`.
+pub(super) fn reference(value: &str, owner: &str) -> Result<Reference, String> {
+    Reference::parse(value).ok_or_else(|| match value.split_once(':') {
+        Some(("ssm", _)) => format!(
+            "not the path of an SSM parameter; write \"ssm:/gridbell/{owner}\": letters, digits and _ . - between slashes"
+        ),
+        Some(("env", _)) => {
+            "not the name of an environment variable; write \"env:VOLTUS_API_KEY\": letters, digits and _".to_owned()
         }
-    }
-}
-
-impl Reference {
-    pub(super) fn parse(value: &str, source: &str) -> Result<Self, String> {
-        if let Some(path) = value.strip_prefix("ssm:") {
-            let good = path.len() <= 1011
-                && path.starts_with('/')
-                && !path.ends_with('/')
-                && !path.contains("//")
-                && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.-".contains(&byte));
-            return if good {
-                Ok(Self::Ssm(path.to_owned()))
-            } else {
-                Err(format!(
-                    "not the path of an SSM parameter; write \"ssm:/gridbell/{source}\": letters, digits and _ . - between slashes"
-                ))
-            };
-        }
-        if let Some(name) = value.strip_prefix("env:") {
-            let good = name
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()));
-            return if good && !name.is_empty() {
-                Ok(Self::Env(name.to_owned()))
-            } else {
-                Err("not the name of an environment variable; write \"env:VOLTUS_API_KEY\": letters, digits and _"
-                    .to_owned())
-            };
-        }
-        Err(format!(
-            "a value stands where a reference belongs; keep the key out of this file and write \"ssm:/gridbell/{source}\" or \"env:{}_API_KEY\"",
-            source.to_ascii_uppercase().replace('-', "_")
-        ))
-    }
+        _ => format!(
+            "a value stands where a reference belongs; keep the key out of this file and write \"ssm:/gridbell/{owner}\" or \"env:{}_API_KEY\"",
+            owner.to_ascii_uppercase().replace('-', "_")
+        ),
+    })
 }
 
 /// Longest deadline, in seconds: one day.
@@ -105,7 +50,8 @@ pub(super) fn duration_or_none(value: &str) -> Result<u32, String> {
     if matches!(value, "0" | "0s") { Ok(0) } else { duration(value) }
 }
 
-pub(super) fn api_url(value: &str) -> Result<Url, String> {
+/// The base of an API, without a slash at the end.
+pub(super) fn api_url(value: &str) -> Result<String, String> {
     let mut url = Url::parse(value)
         .map_err(|_| "not an address; write \"https://host/base\", the part before the documented path".to_owned())?;
     let loopback = match url.host() {
@@ -132,7 +78,7 @@ pub(super) fn api_url(value: &str) -> Result<Url, String> {
     }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
-    Ok(url)
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 pub(super) fn email(value: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, Place, Problem};
+use super::{FileError, Place, Problem};
 
 /// The whole text, to convert offsets into positions.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ impl Document<'_> {
         }
     }
 
-    pub(super) fn problem(&self, offset: usize, key: impl Into<String>, text: impl Into<String>) -> ConfigError {
+    pub(super) fn problem(&self, offset: usize, key: impl Into<String>, text: impl Into<String>) -> FileError {
         Box::new(Problem { place: self.place(offset), key: key.into(), text: text.into() }).into()
     }
 }
@@ -60,12 +60,12 @@ impl<'d> Table<'d> {
     }
 
     /// An error about the table itself.
-    pub(super) fn problem(&self, text: impl Into<String>) -> ConfigError {
+    pub(super) fn problem(&self, text: impl Into<String>) -> FileError {
         self.document.problem(self.span.start, self.name.clone(), text)
     }
 
     /// Rejects all other keys.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), ConfigError> {
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), FileError> {
         for key in self.entries.keys() {
             if !known.contains(&key.get_ref().as_ref()) {
                 return Err(self.document.problem(
@@ -78,7 +78,7 @@ impl<'d> Table<'d> {
         Ok(())
     }
 
-    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> ConfigError {
+    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> FileError {
         self.document.problem(
             value.span().start,
             self.full(key),
@@ -86,19 +86,19 @@ impl<'d> Table<'d> {
         )
     }
 
-    pub(super) fn string(&self, key: &str, wanted: &str) -> Result<Option<At<&'d str>>, ConfigError> {
+    pub(super) fn string(&self, key: &str, wanted: &str) -> Result<Option<At<&'d str>>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let text = value.get_ref().as_str().ok_or_else(|| self.wrong(key, value, wanted))?;
         Ok(Some(At { value: text, offset: value.span().start, key: self.full(key) }))
     }
 
-    pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+    pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         value.get_ref().as_bool().map(Some).ok_or_else(|| self.wrong(key, value, "true or false"))
     }
 
     /// A whole number within limits.
-    pub(super) fn count(&self, key: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, ConfigError> {
+    pub(super) fn count(&self, key: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let number = value.get_ref().as_integer();
         let count = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
@@ -107,7 +107,7 @@ impl<'d> Table<'d> {
     }
 
     /// A string or a list of strings.
-    pub(super) fn strings(&self, key: &str, wanted: &str) -> Result<Option<Vec<At<&'d str>>>, ConfigError> {
+    pub(super) fn strings(&self, key: &str, wanted: &str) -> Result<Option<Vec<At<&'d str>>>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let Some(list) = value.get_ref().as_array() else {
             return Ok(self.string(key, wanted)?.map(|one| vec![one]));
@@ -117,18 +117,18 @@ impl<'d> Table<'d> {
                 let text = item.get_ref().as_str().ok_or_else(|| self.wrong(key, item, wanted))?;
                 Ok(At { value: text, offset: item.span().start, key: self.full(key) })
             })
-            .collect::<Result<Vec<_>, ConfigError>>()
+            .collect::<Result<Vec<_>, FileError>>()
             .map(Some)
     }
 
-    pub(super) fn table(&self, key: &str) -> Result<Option<Self>, ConfigError> {
+    pub(super) fn table(&self, key: &str) -> Result<Option<Self>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let entries = value.get_ref().as_table().ok_or_else(|| self.wrong(key, value, "a table"))?;
         Ok(Some(Self { document: self.document, entries, name: self.full(key), span: value.span() }))
     }
 
     /// A list of tables, written inline or as `[[…]]`.
-    pub(super) fn table_list(&self, key: &str, wanted: &str) -> Result<Option<Vec<Self>>, ConfigError> {
+    pub(super) fn table_list(&self, key: &str, wanted: &str) -> Result<Option<Vec<Self>>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let list = value.get_ref().as_array().ok_or_else(|| self.wrong(key, value, wanted))?;
         list.iter()
@@ -136,12 +136,12 @@ impl<'d> Table<'d> {
                 let entries = item.get_ref().as_table().ok_or_else(|| self.wrong(key, item, wanted))?;
                 Ok(Self { document: self.document, entries, name: self.full(key), span: item.span() })
             })
-            .collect::<Result<Vec<_>, ConfigError>>()
+            .collect::<Result<Vec<_>, FileError>>()
             .map(Some)
     }
 
     /// Every entry as a table, with its key and the key's offset.
-    pub(super) fn tables(&self) -> Result<Vec<(&'d str, usize, Self)>, ConfigError> {
+    pub(super) fn tables(&self) -> Result<Vec<(&'d str, usize, Self)>, FileError> {
         self.entries
             .iter()
             .map(|(key, _)| {
@@ -164,7 +164,7 @@ impl<T> At<T> {
         self,
         document: Document<'_>,
         parser: impl FnOnce(T) -> Result<V, String>,
-    ) -> Result<V, ConfigError> {
+    ) -> Result<V, FileError> {
         parser(self.value).map_err(|text| document.problem(self.offset, self.key, text))
     }
 }

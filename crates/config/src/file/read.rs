@@ -6,24 +6,28 @@ use providers::{Provider, Providers};
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigError, Deadlines, Environment, Overrides, Source, USUAL_POLL_S, contacts, scalar,
-    scalar::{Reference, TokenHash},
-    sites,
+    File, FileError, contacts, scalar, sites,
     table::{At, Document, Table},
 };
+use crate::{Acks, Config, Deadlines, Environment, Source, TokenHash, USUAL_POLL_S};
 
-pub(super) fn config(file: &str, text: &str, providers: Providers) -> Result<Config, ConfigError> {
+pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File, FileError> {
     let document = Document { file, text };
     let parsed = DeTable::parse(text).map_err(|error| {
         document.problem(error.span().map_or(0, |span| span.start), "", format!("not TOML: {}", error.message()))
     })?;
     let root = Table::root(document, parsed.get_ref());
     root.only(&["sources", "deadlines", "contacts", "acks", "sites"])?;
-    let mut sources = BTreeMap::new();
+    let deadlines = root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?;
+    let (mut sources, mut api_keys) = (BTreeMap::new(), BTreeMap::new());
     if let Some(table) = root.table("sources")? {
         for (name, offset, entry) in table.tables()? {
             scalar::source_name(name).map_err(|text| document.problem(offset, entry.name.clone(), text))?;
-            sources.insert(name.to_owned(), source(name, &entry, providers)?);
+            let source = source(name, &entry, deadlines, providers)?;
+            if source.api_key.is_some() {
+                api_keys.insert(name.to_owned(), document.place(entry.offset_of("api_key")));
+            }
+            sources.insert(name.to_owned(), source);
         }
     }
     if sources.is_empty() {
@@ -33,7 +37,6 @@ pub(super) fn config(file: &str, text: &str, providers: Providers) -> Result<Con
             "no source; write at least one [sources.<name>] with its provider (gridbell.example.toml shows all)",
         ));
     }
-    let deadlines = root.table("deadlines")?.map_or(Ok(Deadlines::default()), |table| deadlines(&table))?;
     let contacts = root.table("contacts")?.map(|table| contacts::general(&table)).transpose()?;
     for (name, _, entry) in root.table("sources")?.map(|table| table.tables()).transpose()?.unwrap_or_default() {
         let own = sources.get(name).and_then(|source: &Source| source.contacts.as_ref());
@@ -41,12 +44,13 @@ pub(super) fn config(file: &str, text: &str, providers: Providers) -> Result<Con
             contacts::fits(&table, contacts.as_ref(), own)?;
         }
     }
-    let acks = root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))?;
+    let contacts = contacts.unwrap_or_default();
+    let acks = Acks { tokens: root.table("acks")?.map_or(Ok(Vec::new()), |table| acks(&table))? };
     let sites = root.table("sites")?.map_or(Ok(BTreeMap::new()), |table| sites::read(&table, &sources))?;
-    Ok(Config { sources, deadlines, contacts, acks, sites })
+    Ok(File { config: Config { sources, deadlines, contacts, acks, sites }, api_keys })
 }
 
-fn source(name: &str, table: &Table<'_>, providers: Providers) -> Result<Source, ConfigError> {
+fn source(name: &str, table: &Table<'_>, general: Deadlines, providers: Providers) -> Result<Source, FileError> {
     table.only(&[
         "provider",
         "environment",
@@ -78,16 +82,16 @@ fn source(name: &str, table: &Table<'_>, providers: Providers) -> Result<Source,
     };
     let api_key = table
         .string("api_key", "a reference (\"ssm:/…\" or \"env:…\")")?
-        .map(|at| at.parse(document, |value| Reference::parse(value, name)))
+        .map(|at| at.parse(document, |value| scalar::reference(value, name)))
         .transpose()?;
     if api_key.is_none() && provider.needs_api_key() {
         return Err(table.problem(format!(
             "api_key is missing; {provider} is asked with one: write api_key = \"ssm:/gridbell/{name}\" or \"env:NAME\""
         )));
     }
-    let api_key_at = api_key.as_ref().map(|_| document.place(table.offset_of("api_key")));
+    let own = table.table("deadlines")?;
     let (deadlines, programs) =
-        table.table("deadlines")?.map_or(Ok(Default::default()), |table| source_deadlines(&table))?;
+        own.map_or(Ok((general, BTreeMap::new())), |table| source_deadlines(&table, general))?;
     Ok(Source {
         provider,
         environment,
@@ -96,15 +100,14 @@ fn source(name: &str, table: &Table<'_>, providers: Providers) -> Result<Source,
         tokens: tokens(table)?,
         poll_s: poll(table, provider)?,
         requests_a_minute: table.count("requests_per_minute", 1..=60_000)?,
-        deadlines,
+        deadlines: Some(deadlines).filter(|own| *own != general),
         programs,
         contacts: table.table("contacts")?.map(|own| contacts::of_source(&own)).transpose()?,
-        api_key_at,
     })
 }
 
 /// `poll`: an interval, or `off`.
-fn poll(table: &Table<'_>, provider: &dyn Provider) -> Result<u32, ConfigError> {
+fn poll(table: &Table<'_>, provider: &dyn Provider) -> Result<u32, FileError> {
     let Some(at) = table.string("poll", "\"off\" or a duration in quotes (\"5m\")")? else { return Ok(USUAL_POLL_S) };
     at.parse(table.document, |value| match value {
         "off" => Ok(0),
@@ -122,7 +125,7 @@ fn poll(table: &Table<'_>, provider: &dyn Provider) -> Result<u32, ConfigError> 
 const LEAST_POLL_S: u32 = 60;
 
 /// `token`: one hash, or two during a rotation; none if the key is missing.
-fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
+fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, FileError> {
     let Some(list) = table.strings("token", "\"sha256:…\" or a list of two")? else { return Ok(Vec::new()) };
     let offset = table.offset_of("token");
     let key = format!("{}.token", table.name);
@@ -133,7 +136,7 @@ fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
         return Err(table.document.problem(offset, key, "more than two hashes; two while rotating, one otherwise"));
     }
     let hashes =
-        list.into_iter().map(|at| at.parse(table.document, TokenHash::parse)).collect::<Result<Vec<_>, _>>()?;
+        list.into_iter().map(|at| at.parse(table.document, scalar::token_hash)).collect::<Result<Vec<_>, _>>()?;
     if let [first, second] = hashes.as_slice()
         && first == second
     {
@@ -144,42 +147,47 @@ fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
 
 const DEADLINES: [&str; 3] = ["lead", "immediate", "acknowledge"];
 
-fn deadlines(table: &Table<'_>) -> Result<Deadlines, ConfigError> {
+fn deadlines(table: &Table<'_>) -> Result<Deadlines, FileError> {
     table.only(&DEADLINES)?;
-    Ok(Deadlines::default().but(overrides(table)?))
+    overridden(table, Deadlines::default())
 }
 
-/// A source's own deadlines, and those of its programs by name.
-fn source_deadlines(table: &Table<'_>) -> Result<(Overrides, BTreeMap<String, Overrides>), ConfigError> {
+/// A source's own deadlines, and those of its programs by name. The functions get each one complete.
+fn source_deadlines(
+    table: &Table<'_>,
+    general: Deadlines,
+) -> Result<(Deadlines, BTreeMap<String, Deadlines>), FileError> {
     let [lead, immediate, acknowledge] = DEADLINES;
     table.only(&[lead, immediate, acknowledge, "programs"])?;
+    let own = overridden(table, general)?;
     let mut programs = BTreeMap::new();
     if let Some(table) = table.table("programs")? {
         for (name, _, table) in table.tables()? {
             table.only(&DEADLINES)?;
-            programs.insert(name.to_owned(), overrides(&table)?);
+            programs.insert(name.to_owned(), overridden(&table, own)?);
         }
     }
-    Ok((overrides(table)?, programs))
+    Ok((own, programs))
 }
 
-fn overrides(table: &Table<'_>) -> Result<Overrides, ConfigError> {
-    let seconds = |key| {
-        let said = table.string(key, "a duration in quotes (\"10m\")")?;
-        said.map(|at| at.parse(table.document, scalar::duration)).transpose()
+/// The outer deadlines with the table's values in place of theirs.
+fn overridden(table: &Table<'_>, outer: Deadlines) -> Result<Deadlines, FileError> {
+    let seconds = |key, outer| {
+        let written = table.string(key, "a duration in quotes (\"10m\")")?;
+        written.map_or(Ok(outer), |at| at.parse(table.document, scalar::duration))
     };
-    Ok(Overrides {
-        lead_s: seconds("lead")?,
-        immediate_s: seconds("immediate")?,
-        acknowledge: table.boolean("acknowledge")?,
+    Ok(Deadlines {
+        lead_s: seconds("lead", outer.lead_s)?,
+        immediate_s: seconds("immediate", outer.immediate_s)?,
+        acknowledge: table.boolean("acknowledge")?.unwrap_or(outer.acknowledge),
     })
 }
 
-fn acks(table: &Table<'_>) -> Result<Vec<TokenHash>, ConfigError> {
+fn acks(table: &Table<'_>) -> Result<Vec<TokenHash>, FileError> {
     table.only(&["token"])?;
     tokens(table)
 }
 
-fn required<'d>(table: &Table<'d>, key: &str, wanted: &str) -> Result<At<&'d str>, ConfigError> {
+fn required<'d>(table: &Table<'d>, key: &str, wanted: &str) -> Result<At<&'d str>, FileError> {
     table.string(key, wanted)?.ok_or_else(|| table.problem(format!("{key} is missing; {wanted} belongs here")))
 }

@@ -1,16 +1,16 @@
-//! `[sites."SOURCE/SITE"]`: what people need to know about a site at 3 a.m.
+//! Reads `[sites."SOURCE/SITE"]`.
 
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use serde::Serialize;
 use url::Url;
 
 use super::{
-    ConfigError, Source,
+    FileError,
     contacts::{self, MOST_ADDRESSES},
     table::Table,
 };
+use crate::{Site, SiteContacts, Source};
 
 /// Longest name and telephone number, in characters.
 const MOST_NAME: usize = 200;
@@ -20,41 +20,8 @@ const MOST_PHONE: usize = 40;
 const MOST_INSTRUCTIONS: usize = 2_000;
 const MOST_URL: usize = 2_000;
 
-/// One site, meter or power feed. It is all for people; no controller reads it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Site {
-    /// Its name for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The IANA name of its time zone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timezone: Option<String>,
-    /// The telephone number to call there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-    /// How to curtail by hand; may have several lines.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instructions: Option<String>,
-    /// The URL of the full instructions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub runbook_url: Option<String>,
-    /// Who is notified of its dispatches in addition to the source's contacts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contacts: Option<SiteContacts>,
-}
-
-/// `[sites."SOURCE/SITE".contacts]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct SiteContacts {
-    /// Mail addresses.
-    pub email: Vec<String>,
-}
-
 /// Reads all sites. Each key names a source of the file.
-pub(super) fn read(
-    table: &Table<'_>,
-    sources: &BTreeMap<String, Source>,
-) -> Result<BTreeMap<String, Site>, ConfigError> {
+pub(super) fn read(table: &Table<'_>, sources: &BTreeMap<String, Source>) -> Result<BTreeMap<String, Site>, FileError> {
     let mut sites = BTreeMap::new();
     for (key, offset, entry) in table.tables()? {
         let problem = |text: String| Err(table.document.problem(offset, entry.name.clone(), text));
@@ -75,7 +42,7 @@ pub(super) fn read(
     Ok(sites)
 }
 
-fn site(table: &Table<'_>) -> Result<Site, ConfigError> {
+fn site(table: &Table<'_>) -> Result<Site, FileError> {
     table.only(&["name", "timezone", "phone", "instructions", "runbook_url", "contacts"])?;
     let text = |key: &'static str, parser: fn(&str) -> Result<String, String>| {
         table.string(key, "text in quotes")?.map(|at| at.parse(table.document, parser)).transpose()
@@ -90,7 +57,7 @@ fn site(table: &Table<'_>) -> Result<Site, ConfigError> {
     })
 }
 
-fn of_site(table: &Table<'_>) -> Result<SiteContacts, ConfigError> {
+fn of_site(table: &Table<'_>) -> Result<SiteContacts, FileError> {
     table.only(&["email"])?;
     let email = contacts::addresses(table)?
         .ok_or_else(|| table.problem("email is missing; write email = [\"mill-duty@example.com\"]"))?;

@@ -2,9 +2,9 @@
 
 use super::Place;
 
-/// Why a configuration was rejected.
+/// Why a file was rejected.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub enum FileError {
     /// The file is missing or is not readable text.
     #[error("{file} cannot be read")]
     Read {
