@@ -1,5 +1,8 @@
 //! The mails that a person reads at 3 a.m., word for word.
 
+mod calendar;
+mod foreign_text;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -122,7 +125,7 @@ fn shown(mail: &Mail) -> String {
 }
 
 pub(crate) fn check(name: &str, mail: &Mail) {
-    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "../snapshots" }, {
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "../../snapshots" }, {
         insta::assert_snapshot!(name, shown(mail));
     });
 }
@@ -289,114 +292,6 @@ fn advice_fits_the_case() {
 }
 
 #[test]
-fn an_open_end_and_many_sites() {
-    let mut answer = voltus("dkmq", 0, 5);
-    answer["end_time"] = Value::Null;
-    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
-    let mut of = |sites: usize| {
-        let site = |n| json!({ "id": format!("s{n}"), "name": format!("Site {n}"), "commitment": n });
-        answer["sites"] = (0..sites).map(site).collect();
-        let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
-        (mail.text, mail.calendar.unwrap().replace("\r\n ", ""))
-    };
-    let (text, calendar) = of(30);
-    assert!(text.contains("not stated yet") && text.contains("and 10 more"), "{text}");
-    assert!(text.contains("Site 19") && !text.contains("Site 20"), "{text}");
-    assert!(calendar.contains("Site 2 and 27 more") && !calendar.contains("Site 3"), "{calendar}");
-    assert!(!of(20).0.contains("  and ") && !of(3).1.contains(" more"));
-}
-
-#[test]
-fn an_end_that_is_no_later_than_the_start_stands_in_no_calendar() {
-    let mut answer = voltus("dkmq", 0, 5);
-    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "nobody acknowledged");
-    for (end, stands) in [("2023-12-01T16:50:00Z", false), ("2023-12-01T16:50:01Z", true)] {
-        answer["end_time"] = json!(end);
-        let calendar = mail(&incident, Occasion::First, Some(&stored(&answer))).calendar.unwrap();
-        assert_eq!(calendar.contains("\r\nDTEND:"), stands, "RFC 5545, 3.8.2.2: {calendar}");
-    }
-}
-
-#[test]
-fn a_command_can_be_copied_whatever_the_incident_is_called() {
-    let known = incident(IncidentKind::UnknownEvent, "voltus-prod", "d");
-    for (called, argument) in [
-        ("unknown-event/voltus-prod/x.y", "unknown-event/voltus-prod/x.y"),
-        ("unknown-event/voltus-prod: x", "'unknown-event/voltus-prod: x'"),
-        ("unknown-event/$(reboot)'", r"'unknown-event/$(reboot)'\'''"),
-    ] {
-        let incident = Incident { incident: called.to_owned(), ..known.clone() };
-        let circumstances = Circumstances { link: None, stack: Some("grid".to_owned()), ..circumstances() };
-        let config = config();
-        let case = Case { config: &config, incident: &incident, record: None, now: now() };
-        let text = compose(&case, Occasion::First, circumstances).unwrap().text;
-        assert!(text.contains(&format!("gridbell alert ack {argument} --stack grid\n")), "{text}");
-    }
-}
-
-#[test]
-fn what_a_provider_wrote_forges_no_header_no_row_and_no_html() {
-    let mut answer = voltus("dkmq", 0, 5);
-    answer["sites"][0]["name"] = json!("<script>alert(1)</script>\r\nTest or real:  TEST: no site has to curtail");
-    let mut incident = incident(IncidentKind::Quarantined, "voltus-prod/dkmq", "a\r\nBcc: <evil@example.com>\u{7}");
-    incident.about = "voltus-prod: x\r\nBcc: evil@example.com".to_owned();
-    let mail = mail(&incident, Occasion::First, Some(&stored(&answer)));
-    assert!(!mail.subject.contains(['\r', '\n']), "{:?}", mail.subject);
-    assert_eq!(mail.text.lines().filter(|line| line.starts_with("Test or real:")).count(), 1, "{}", mail.text);
-    assert!(!mail.text.lines().any(|line| line.starts_with("Bcc")), "{}", mail.text);
-    assert!(!mail.html.contains("<script") && !mail.html.contains("<evil"), "{}", mail.html);
-    assert!(mail.text.contains("REAL: production, no test"));
-}
-
-#[test]
-fn a_name_of_any_length_leaves_a_subject_that_can_be_sent() {
-    let mut incident = incident(IncidentKind::UnknownEvent, "voltus-prod", "d");
-    incident.about = "é".repeat(5_000);
-    let mail = mail(&incident, Occasion::First, None);
-    assert!(mail.subject.chars().count() < 280, "{}", mail.subject);
-}
-
-#[test]
-fn a_test_is_marked_in_the_subject_and_in_the_words() {
-    let sim = test_sim();
-    for (source, about) in [("voltus-sandbox", "voltus-sandbox/dkmq"), ("leap-prod", "leap-prod/e-1")] {
-        let incident = incident(IncidentKind::HydrationFailing, about, "500");
-        assert_eq!(incident.source(), source);
-        let record = sim.dispatches().get(about);
-        let mail = mail(&incident, Occasion::First, record.as_ref());
-        assert_eq!(digest(&mail.subject), format!("[gridbell] [TEST] hydration-failing: {about}"));
-        assert!(mail.text.contains("TEST: no site has to curtail"), "{}", mail.text);
-        assert!(!mail.text.contains("curtail by hand"), "{}", mail.text);
-    }
-    // The dispatch is unknown, but the source is a sandbox.
-    let incident = incident(IncidentKind::HydrationFailing, "voltus-sandbox/other", "500");
-    assert!(mail(&incident, Occasion::Resolved, None).subject.starts_with("[gridbell] [TEST] Resolved: "));
-}
-
-fn test_sim() -> Simulation {
-    let sim = sim(1);
-    let mut push = leap("e-1", 10);
-    push["communication_test"] = json!(true);
-    accepted(&sim, "leap-prod", &push.to_string());
-    drain(&sim);
-    sim
-}
-
-#[test]
-fn amounts_are_words() {
-    let words = |commitment: Value| {
-        let mut answer = voltus("dkmq", 0, 5);
-        answer["sites"][0]["commitment"] = commitment;
-        let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "d");
-        mail(&incident, Occasion::First, Some(&stored(&answer))).text
-    };
-    assert!(words(json!(5)).contains("reduce by 5 kW"));
-    assert!(words(json!(0.5)).contains("reduce by 0.5 kW"));
-    assert!(words(json!(1.25)).contains("reduce by 1.25 kW"));
-    assert!(words(Value::Null).contains("The provider states no amount"));
-}
-
-#[test]
 fn every_occasion() {
     let record = known("America/Los_Angeles");
     let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
@@ -457,32 +352,4 @@ fn who_acknowledged_it_is_named() {
     let known = incident(IncidentKind::Credentials, "voltus-prod", "it worked at attempt 7");
     let incident = Incident { status: IncidentStatus::Resolved, acknowledged: Some(by), ..known };
     check("resolved-acknowledged", &mail(&incident, Occasion::Resolved, None));
-}
-
-#[test]
-fn a_test_with_an_open_end() {
-    let mut answer = voltus("dkmq", 0, 5);
-    answer["end_time"] = Value::Null;
-    answer["test"] = json!(true);
-    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "no controller has acknowledged it");
-    check("test-open-end", &mail(&incident, Occasion::First, Some(&stored(&answer))));
-}
-
-#[test]
-fn a_window_that_is_cancelled_is_cancelled_in_the_calendar() {
-    let sim = sim(1);
-    for (number, authorized) in [(0, true), (1, false)] {
-        let mut answer = voltus("dkmq", number, 5);
-        answer["authorized"] = json!(authorized);
-        sim.answers("voltus-prod", "dkmq", [Reply::Json(answer.to_string())]);
-        accepted(&sim, "voltus-prod", &thin(if authorized { "dispatch.create" } else { "dispatch.update" }, "dkmq"));
-        drain(&sim);
-    }
-    let record = sim.dispatches().get("voltus-prod/dkmq").unwrap();
-    let incident = incident(IncidentKind::DispatchAtRisk, "voltus-prod/dkmq", "the dispatch is no longer on");
-    let calendar = mail(&incident, Occasion::Resolved, Some(&record)).calendar.unwrap();
-    for line in ["UID:voltus-prod/dkmq", "SEQUENCE:2", "STATUS:CANCELLED", "METHOD:PUBLISH", "DTSTART:20231201T165000Z"]
-    {
-        assert!(calendar.split("\r\n").any(|found| found == line), "{line} is not in {calendar}");
-    }
 }
