@@ -33,12 +33,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 /// The name of the dispatches that meet no fault, and words of every mail that this stack sends.
 const WELL: &str = "all-is-well";
-const EXPECTED: [&str; 4] = [
-    "(hydration-failing, deliveries",
-    "unread-",
-    "refused-mail",
-    "refused-test",
-];
+const EXPECTED: [&str; 4] = ["(hydration-failing, deliveries", "unread-", "refused-mail", "refused-test"];
 
 /// Starts in ten minutes: less than the lead time, so the immediate deadline of 30 s applies.
 fn soon(id: &str) -> Value {

@@ -33,7 +33,8 @@ async fn changed_content_is_settled_by_the_search() -> Result<()> {
     stack.signals.of("leap/changed", 1).await?;
     let mut newer = slot("changed");
     newer["energy_kw"] = json!(25.5);
-    let found = json!({"results": [{"meter_id": "meter-1", "timeslots": [slot("another"), newer]}], "next_page_token": null});
+    let found =
+        json!({"results": [{"meter_id": "meter-1", "timeslots": [slot("another"), newer]}], "next_page_token": null});
     stack.stub.answer("changed", Reply::Json(found));
     stack.accepted(SOURCE, &notification(&[newer])).await?;
     let signals = stack.signals.of("leap/changed", 2).await?;

@@ -16,9 +16,8 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
     let event = &signal.event;
     let system = |name: &str| message["Attributes"][name].as_str().unwrap_or_default();
     let named = message["MessageAttributes"].as_object().into_iter().flatten();
-    let attributes: Vec<(String, String)> = named
-        .filter_map(|(name, value)| Some((name.clone(), value["StringValue"].as_str()?.to_owned())))
-        .collect();
+    let attributes: Vec<(String, String)> =
+        named.filter_map(|(name, value)| Some((name.clone(), value["StringValue"].as_str()?.to_owned()))).collect();
     let (group, deduplication) = (system("MessageGroupId"), system("MessageDeduplicationId"));
     let mut faults = envelope::faults(&Message { event, group, deduplication, attributes: Some(&attributes) });
     let id = &event["id"];

@@ -133,7 +133,7 @@ async fn handle(
     let (at, about, key) = (instant(), about(&path, &query, &body), key(&headers));
     let (seen, reply) = {
         let mut script = lock(&script);
-        let seen = Seen { at, about, method, path, query, body, key };
+        let seen = Seen { at, method, path, query, body, key, about };
         script.seen.push(seen.clone());
         let reply = match script.replies.get_mut(&seen.about) {
             Some(replies) if replies.len() > 1 => replies.pop_front(),

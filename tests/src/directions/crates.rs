@@ -28,10 +28,7 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("stack-client", &["aws", "pipeline"]),
     ("nvgrid-client", &["aws"]),
     ("local-stack", &["aws", "config", "dispatch", "pipeline", "providers", "stack-client"]),
-    (
-        "provider-server",
-        &["config", "local-stack", "nvgrid-client", "provider-sims", "providers", "stack-client"],
-    ),
+    ("provider-server", &["config", "local-stack", "nvgrid-client", "provider-sims", "providers", "stack-client"]),
     (
         "gridbell",
         &[

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
-use reqwest::Client;
 use provider_sims::bodies::voltus::webhook;
+use reqwest::Client;
 use stack_client::{Description, SourceDescription};
 
 use crate::clock;

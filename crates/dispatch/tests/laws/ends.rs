@@ -4,7 +4,11 @@ use dispatch::{Contradiction, DispatchTerms, Rank, absorb};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use crate::{kind, merged, one_by_one, made::{self, NOW, at, fact, published_at, subject}};
+use crate::{
+    kind,
+    made::{self, NOW, at, fact, published_at, subject},
+    merged, one_by_one,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]

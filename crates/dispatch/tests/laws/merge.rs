@@ -4,7 +4,10 @@ use dispatch::{Contradiction, Dispatch, DispatchTerms, Fact, Rank, State, Status
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use crate::{merged, one_by_one, published_terms, shown, made::{self, NOW, at, fact, published_at, subject}};
+use crate::{
+    made::{self, NOW, at, fact, published_at, subject},
+    merged, one_by_one, published_terms, shown,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]

@@ -1,9 +1,12 @@
 //! Pushes: what they add to the answers, and what contradicts them.
 
-use dispatch::{Contradiction, Dispatch, DispatchFact, DispatchTerms, FactBody, Rank, State, TestReason, absorb};
+use dispatch::{Contradiction, DispatchFact, DispatchTerms, FactBody, Rank, State, TestReason, absorb};
 use proptest::prelude::*;
 
-use crate::{one_by_one, made::{self, NOW, at, fact, published_at, subject}};
+use crate::{
+    made::{self, NOW, at, fact, published_at, subject},
+    one_by_one,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]

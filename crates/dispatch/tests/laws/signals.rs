@@ -3,7 +3,11 @@
 use dispatch::{Absorbed, Contradiction, DispatchFact, Fact, Rank, State, Status, absorb};
 use proptest::prelude::*;
 
-use crate::{absorbed, kind, merged, one_by_one, published_terms, made::{self, NOW, at, fact, published_at, subject}};
+use crate::{
+    absorbed, kind,
+    made::{self, NOW, at, fact, published_at, subject},
+    merged, one_by_one, published_terms,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]

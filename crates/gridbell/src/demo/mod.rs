@@ -15,8 +15,8 @@ use anyhow::Result;
 use self::{observations::Observations, player::DemoStack, report::Report, scenario::Names, watchers::Watchers};
 use crate::progress::Progress;
 use local_stack::queue::Queue;
-use provider_server::{Simulators, times};
 use local_stack::{ProviderUrls, Stack, UpOptions};
+use provider_server::{Simulators, times};
 
 /// How long the last pending work may take.
 const LAST_WAIT: Duration = Duration::from_secs(45);

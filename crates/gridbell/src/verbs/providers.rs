@@ -7,7 +7,7 @@ use provider_sims::{Fault, Hook, Keys, Misbehaviour, NVGRID, SIMULATED, Simulate
 use serde_json::json;
 
 use super::up::Ending;
-use crate::{show::{self, Paint}};
+use crate::show::{self, Paint};
 use provider_server::{KEY, Settings, Simulators, login};
 
 /// Arguments of `providers`.

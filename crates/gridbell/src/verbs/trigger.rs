@@ -7,7 +7,12 @@ use serde::Serialize;
 use url::Url;
 
 use super::providers::{fault, faults};
-use crate::{console::Which, endpoint::{Opened, Where, is_loopback}, show::{self, Paint}, usage};
+use crate::{
+    console::Which,
+    endpoint::{Opened, Where, is_loopback},
+    show::{self, Paint},
+    usage,
+};
 use provider_server::{ClientError, RemoteSimulator, Settings, Simulators, times};
 use stack_client::http_client;
 

@@ -11,9 +11,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use url::Url;
 
 use super::console;
-use crate::{progress, show::{self, Paint}, web::Serving};
-use provider_server::Simulators;
+use crate::{
+    progress,
+    show::{self, Paint},
+    web::Serving,
+};
 use local_stack::{ProviderUrls, Stack, UpOptions, Workspace};
+use provider_server::Simulators;
 use stack_client::Description;
 
 /// How often `--logs` reads new lines.

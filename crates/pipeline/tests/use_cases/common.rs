@@ -187,9 +187,8 @@ fn hour() -> Window {
 
 /// Openvolt's readings of that hour.
 pub(crate) fn readings(meter: &str) -> Value {
-    let rows = [("10:00", "0.5"), ("10:30", "1.25"), ("11:00", "2")].map(|(time, consumption)| {
-        bodies::openvolt::row(meter, format!("2023-12-01T{time}:00Z"), &json!(consumption))
-    });
+    let rows = [("10:00", "0.5"), ("10:30", "1.25"), ("11:00", "2")]
+        .map(|(time, consumption)| bodies::openvolt::row(meter, format!("2023-12-01T{time}:00Z"), &json!(consumption)));
     bodies::openvolt::answer(&hour(), &rows)
 }
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use axum::{Router, http::Response};
-use nvgrid_client::{Client, Endpoint, NvgridError, Origin};
+use nvgrid_client::{Client, Endpoint, Origin};
 use provider_sims::NVGRID_PROTO;
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::Status;
 use tonic_reflection::server::Builder;
 use url::Url;
 
-use crate::nvgrid::{Site, endpoint, login, said, site};
+use crate::nvgrid::{Site, descriptor_set, endpoint, login, said, site};
 
 /// A client whose description is the simulator's file with `from` replaced by `to`.
 async fn changed(site: &Site, from: &str, to: &str) -> Client {

@@ -78,7 +78,7 @@ pub(crate) fn said<T: std::fmt::Debug>(result: Result<T, NvgridError>) -> String
     said
 }
 
-fn descriptor_set(folder: &Path) -> std::path::PathBuf {
+pub(crate) fn descriptor_set(folder: &Path) -> std::path::PathBuf {
     let file = folder.join("nvgrid.binpb");
     let set = protox::compile([folder.join("nvgrid.proto")], [folder]).expect("compiled");
     let pool = DescriptorPool::from_file_descriptor_set(set).expect("sound");

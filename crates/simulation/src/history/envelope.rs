@@ -50,15 +50,15 @@ pub fn faults(message: &Message<'_>) -> Vec<String> {
             let value = attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value);
             value.map_or(Value::Null, |value| json!(value))
         };
-        let test = attribute("test");
+        let marked = attribute("test");
         // Data without the field are a test if their source is a sandbox.
-        let is_flag = matches!(test.as_str(), Some("true" | "false"));
+        let is_flag = matches!(marked.as_str(), Some("true" | "false"));
         checks.extend([
             ("the attribute type", attribute("type"), event["type"].clone()),
             ("the attribute source", attribute("source"), event["source"].clone()),
             ("the attribute part", attribute("part"), part.map_or(Value::Null, |part| json!(part.to_string()))),
             match data.get("test") {
-                Some(said) => ("the attribute test", test, json!(said.to_string())),
+                Some(said) => ("the attribute test", marked, json!(said.to_string())),
                 None => ("the attribute test is true or false", json!(is_flag), json!(true)),
             },
         ]);

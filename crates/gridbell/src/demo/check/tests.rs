@@ -1,10 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::{demo::{
-        observations::Mail,
-        scenario::{self, Names},
-    }};
+use crate::demo::{
+    observations::Mail,
+    scenario::{self, Names},
+};
 use provider_server::times;
 
 /// A signal that satisfies the expectation.

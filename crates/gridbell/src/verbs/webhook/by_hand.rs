@@ -6,7 +6,10 @@ use super::{
     registrar::{Doing, Registrar},
     test::Test,
 };
-use crate::{endpoint::{HookAddress, Opened}, show};
+use crate::{
+    endpoint::{HookAddress, Opened},
+    show,
+};
 use provider_server::times;
 
 /// The registrar of providers without one of their own.

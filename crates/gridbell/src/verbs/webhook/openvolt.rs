@@ -10,7 +10,10 @@ use super::{
     test::Test,
     unregister::Unregister,
 };
-use crate::{endpoint::{HookAddress, Opened}, show};
+use crate::{
+    endpoint::{HookAddress, Opened},
+    show,
+};
 use provider_server::times;
 
 /// Openvolt's registrar.

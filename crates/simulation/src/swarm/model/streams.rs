@@ -59,12 +59,11 @@ pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &P
         let reading = random.up_to(900);
         happenings.push(Happening {
             at,
-            body: openvolt::webhook("meter_data.received", &delivery, at, &json!(payload)).to_string(),
+            body: openvolt::webhook("meter_data.received", &delivery, at.to_string(), &json!(payload)).to_string(),
             signals: meters
                 .iter()
                 .map(|meter| {
-                    let intervals =
-                        [from, to].map(|start| json!({ "start": start, "watt_hours": reading * 1_000 }));
+                    let intervals = [from, to].map(|start| json!({ "start": start, "watt_hours": reading * 1_000 }));
                     let data = json!({ "meter": { "id": meter, "delivery": delivery, "intervals": intervals } });
                     (format!("openvolt-prod/{meter}"), "meter.data".to_owned(), data)
                 })
@@ -82,7 +81,7 @@ pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &P
     let data = json!({ "account": { "event": "customer.created", "delivery": delivery, "payload": { "id": "c-9" } } });
     happenings.push(Happening {
         at,
-        body: openvolt::webhook("customer.created", &delivery, at, &json!({ "id": "c-9" })).to_string(),
+        body: openvolt::webhook("customer.created", &delivery, at.to_string(), &json!({ "id": "c-9" })).to_string(),
         signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), data)],
         readings: Vec::new(),
     });

@@ -17,7 +17,10 @@ use super::{
     try_it,
     unregister::Unregister,
 };
-use crate::{endpoint::{HookAddress, Opened}, show};
+use crate::{
+    endpoint::{HookAddress, Opened},
+    show,
+};
 use provider_server::times;
 
 /// Longest line of Leap's report shown, in characters.

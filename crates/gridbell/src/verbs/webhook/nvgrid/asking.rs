@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use providers::Provider;
 use url::Url;
 
-use crate::{endpoint::{Lies, Opened, is_loopback}, show, usage};
+use crate::{
+    endpoint::{Lies, Opened, is_loopback},
+    show, usage,
+};
 use nvgrid_client::{Client, Endpoint, Login, Origin};
 
 /// Timeout of one call.

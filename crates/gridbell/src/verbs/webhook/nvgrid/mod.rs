@@ -17,9 +17,12 @@ pub(super) use self::{
     site::{Schedule, Status},
 };
 use super::{AboutHook, follow, try_it};
-use crate::{endpoint::{HookAddress, Opened}, show};
-use provider_server::fixtures;
+use crate::{
+    endpoint::{HookAddress, Opened},
+    show,
+};
 use nvgrid_client::{EVENTS, NvgridError};
+use provider_server::fixtures;
 use provider_server::times;
 use stack_client::http_client;
 

@@ -18,7 +18,10 @@ use super::{
     try_it,
     unregister::Unregister,
 };
-use crate::{endpoint::{HookAddress, Opened}, show};
+use crate::{
+    endpoint::{HookAddress, Opened},
+    show,
+};
 use provider_server::times;
 
 /// How often Voltus' dispatches are listed: its limit is a few hundred requests a minute.
