@@ -16,7 +16,7 @@ fn main() -> io::Result<()> {
     }
     for (index, (source, provider)) in (0_u8..).zip(sources()) {
         for (file, body) in fixtures::of(provider.name()) {
-            write(&folder.join("door"), &format!("{source}_{file}"), &[&[index], body.as_bytes()].concat())?;
+            write(&folder.join("endpoint"), &format!("{source}_{file}"), &[&[index], body.as_bytes()].concat())?;
         }
     }
     for state in ["accepted", "completed", "failed"] {

@@ -39,7 +39,7 @@ async fn a_content_type_decides_nothing() -> Result<()> {
     let kinds =
         [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/json; charset=UTF-8")];
     for (index, kind) in kinds.into_iter().enumerate() {
-        let id = format!("door-kind-{index}");
+        let id = format!("endpoint-kind-{index}");
         let mut request = stack.http.post(&url).body(event(&id).to_string());
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
@@ -117,7 +117,7 @@ async fn a_wrong_method_is_refused() -> Result<()> {
     for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE] {
         refused(method.as_str(), &answer(stack.http.request(method.clone(), &url)).await?, 405)?;
         let with_header = stack.http.request(method.clone(), stack.hook("nv")).header("x-api-key", config::token("nv"));
-        refused(method.as_str(), &answer(with_header.body(event("door-method").to_string())).await?, 405)?;
+        refused(method.as_str(), &answer(with_header.body(event("endpoint-method").to_string())).await?, 405)?;
     }
     Ok(())
 }
@@ -126,7 +126,7 @@ async fn two_mebibytes_are_taken_and_a_byte_more_is_not() -> Result<()> {
     const LIMIT: usize = 2_097_152;
     let stack = shared_stack().await?;
     let padded = |length: usize| {
-        let mut body = event("door-large").to_string();
+        let mut body = event("endpoint-large").to_string();
         body.push_str(&" ".repeat(length - body.len()));
         body
     };
@@ -134,10 +134,10 @@ async fn two_mebibytes_are_taken_and_a_byte_more_is_not() -> Result<()> {
     refused("far too much", &stack.post("nv", padded(3 * LIMIT)).await?, 413)?;
     let taken = stack.post("nv", padded(LIMIT)).await?;
     ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
-    stack.signals.of("nv/-/door-large", 1).await?;
+    stack.signals.of("nv/-/endpoint-large", 1).await?;
 
     // Escaped in a message, this is four times as long.
-    let mut quotes = event("door-quotes");
+    let mut quotes = event("endpoint-quotes");
     quotes["strategy"] = json!("\"".repeat(900_000));
     let taken = stack.post("nv", quotes.to_string()).await?;
     ensure!(taken.status == 200, "{} {}", taken.status, taken.text);
@@ -156,14 +156,20 @@ async fn a_token_may_come_in_a_header_and_the_paths_counts() -> Result<()> {
         Ok(answer(request.body(event(id).to_string())).await?.status)
     };
     let path = |token: &str| format!("{hook}/{token}");
-    ensure!(send(&hook, Some(&old), "door-header-1").await? == 200, "the token in the header");
-    ensure!(send(&hook, Some(&new), "door-header-2").await? == 200, "the second token in the header");
-    ensure!(send(&path(&new), None, "door-header-3").await? == 200, "the second token in the path");
-    ensure!(send(&path(&old), Some("wrong"), "door-header-4").await? == 200, "the path's token counts, and is right");
-    ensure!(send(&path("wrong"), Some(&old), "door-header-5").await? == 404, "the path's token counts, and is wrong");
-    ensure!(send(&hook, Some("wrong"), "door-header-6").await? == 404, "a wrong token in the header");
+    ensure!(send(&hook, Some(&old), "endpoint-header-1").await? == 200, "the token in the header");
+    ensure!(send(&hook, Some(&new), "endpoint-header-2").await? == 200, "the second token in the header");
+    ensure!(send(&path(&new), None, "endpoint-header-3").await? == 200, "the second token in the path");
+    ensure!(
+        send(&path(&old), Some("wrong"), "endpoint-header-4").await? == 200,
+        "the path's token counts, and is right"
+    );
+    ensure!(
+        send(&path("wrong"), Some(&old), "endpoint-header-5").await? == 404,
+        "the path's token counts, and is wrong"
+    );
+    ensure!(send(&hook, Some("wrong"), "endpoint-header-6").await? == 404, "a wrong token in the header");
     for id in 1..=4 {
-        stack.signals.of(&format!("nv/-/door-header-{id}"), 1).await?;
+        stack.signals.of(&format!("nv/-/endpoint-header-{id}"), 1).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use pipeline::{
     hydrate::{Hydrate, overlap_view::OverlapViews},
-    polling::budget::Shares,
+    polling::budget::LocalBudgets,
 };
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, table, stream, api, deliveries, job_queue, shares) = lambda::cold_start(|environment| {
+    let (current, table, stream, api, deliveries, job_queue, local_budgets) = lambda::cold_start(|environment| {
         let aws = client::shared(environment.access()?);
         Ok((
             environment.configuration(&aws)?,
@@ -29,14 +29,14 @@ pub async fn run() -> Result<(), Error> {
             environment.provider_api(&aws)?,
             DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
             InnerQueues::new(&aws, environment.inner_queues()?),
-            environment.hydrators()?.map(Shares::among).unwrap_or_default(),
+            environment.hydrators()?.map(LocalBudgets::among).unwrap_or_default(),
         ))
     })?;
     let configured = Configured::read("hydrator", current, http::check_all).await;
     // Created with the first event that finds a configuration, then reused.
     let hydrate = &OnceCell::new();
     let (table, stream, api, deliveries, job_queue) = (&table, &stream, &api, &deliveries, &job_queue);
-    let (shares, views) = (&shares, &OverlapViews::default());
+    let (local_budgets, views) = (&local_budgets, &OverlapViews::default());
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let hydrate = hydrate.get_or_init(|| Hydrate::<AwsPorts> {
             config,
@@ -45,7 +45,7 @@ pub async fn run() -> Result<(), Error> {
             api,
             deliveries,
             job_queue,
-            shares,
+            local_budgets,
             host: &Host,
             views,
         });

@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_message_still_carries_the_longest_troubles_of_its_later_attempts() {
+    fn the_largest_message_carries_the_longest_later_failures() {
         let filled = |bytes: usize| message(&"x".repeat(bytes));
         let largest = filled(MAX_MESSAGE_BYTES - filled(0).len());
         assert_eq!(largest.len(), MAX_MESSAGE_BYTES);
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_trouble_and_the_latest_are_kept() {
+    fn the_first_failure_and_the_latest_are_stored() {
         let mut job = read(&message("{}"));
         for n in 0..20 {
             job = job.after(Failure::new(FailureKind::Provider, Timestamp::UNIX_EPOCH, format!("failure {n}")));

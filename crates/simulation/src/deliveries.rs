@@ -11,19 +11,19 @@ use pipeline::{
     retry::state::RetryState,
 };
 
-use crate::{Booking, Invocation, Kept, Noted, query::Entry, sim::State};
+use crate::{Booking, Invocation, Noted, Quarantined, query::Entry, sim::State};
 
 impl State {
-    fn note(&mut self, event: &NotedEvent, kept: Option<String>) {
+    fn note(&mut self, event: &NotedEvent, quarantined: Option<String>) {
         let key = (event.condition.incident(), event.news.stage.clone());
         let noted = self.events.entry(key).or_insert_with(|| Noted {
             event: event.clone(),
-            kept: BTreeSet::new(),
+            quarantined: BTreeSet::new(),
             alone: false,
         });
         noted.event = event.clone();
-        noted.alone |= kept.is_none();
-        noted.kept.extend(kept);
+        noted.alone |= quarantined.is_none();
+        noted.quarantined.extend(quarantined);
     }
 }
 
@@ -101,9 +101,9 @@ impl Deliveries for Invocation<'_> {
     }
 
     async fn quarantine(&self, job: &Job, reason: &Failure, events: &[NotedEvent]) -> Result<(), PortError> {
-        let kept = Kept { job: job.clone(), reason: reason.detail.clone() };
+        let quarantined = Quarantined { job: job.clone(), reason: reason.detail.clone() };
         self.call("deliveries.quarantine", |state| {
-            state.kept.insert(job.quarantined_as(), kept.clone());
+            state.quarantined.insert(job.quarantined_as(), quarantined.clone());
             for event in events {
                 state.note(event, Some(job.quarantined_as()));
             }
@@ -117,7 +117,7 @@ impl Deliveries for Invocation<'_> {
 
     async fn events(&self, condition: &Condition, since: Timestamp) -> Result<Vec<NotedEvent>, PortError> {
         self.call("deliveries.events", |state| {
-            let counts = |noted: &&Noted| noted.alone || !noted.kept.is_empty();
+            let counts = |noted: &&Noted| noted.alone || !noted.quarantined.is_empty();
             let of = state.events.values().filter(counts).map(|noted| &noted.event);
             let of = of.filter(|event| event.condition == *condition && event.at > since);
             let mut events: Vec<NotedEvent> = of.cloned().collect();
@@ -132,7 +132,7 @@ impl Deliveries for Invocation<'_> {
             let due = state.bookings.values().filter(|booking| booking.state.notify_at <= now);
             let retries = due.map(|booking| (booking.state.notify_at, booking.job.condition()));
             let recent = now - SignedDuration::from_hours(1);
-            let counts = |noted: &&Noted| (noted.alone || !noted.kept.is_empty()) && noted.event.at > recent;
+            let counts = |noted: &&Noted| (noted.alone || !noted.quarantined.is_empty()) && noted.event.at > recent;
             let events =
                 state.events.values().filter(counts).map(|noted| (noted.event.at, noted.event.condition.clone()));
             let of_source = retries.chain(events).filter(|(_, condition)| condition.source() == source);

@@ -91,7 +91,7 @@ impl Invocation<'_> {
             api: self,
             deliveries: self,
             job_queue: self,
-            shares: &process.shares,
+            local_budgets: &process.local_budgets,
             host: self,
             views: &process.views,
         };

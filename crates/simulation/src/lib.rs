@@ -43,4 +43,4 @@ pub use queue::{Inner, Queued, Standard};
 pub use run::{Ended, Settled};
 pub use seed::Seed;
 pub use sim::{Process, Simulation};
-pub use table::{Booking, Kept, Noted, Table};
+pub use table::{Booking, Noted, Quarantined, Table};

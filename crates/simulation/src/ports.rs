@@ -91,7 +91,7 @@ impl IngestQueue for Invocation<'_> {
 
 impl JobQueue for Invocation<'_> {
     async fn deliver(&self, message: ToHydrate, delay_s: u32) -> Result<(), PortError> {
-        const PORT: &str = "outlet.deliver";
+        const PORT: &str = "jobs.deliver";
         if self.sim.with(|state| state.swallows_delivery(&message)) {
             return Ok(());
         }
@@ -103,7 +103,7 @@ impl JobQueue for Invocation<'_> {
     }
 
     async fn retry(&self, messages: &[Delayed]) -> Result<(), PortError> {
-        const PORT: &str = "outlet.retry";
+        const PORT: &str = "jobs.retry";
         for Delayed { message, delay_s } in messages {
             if matches!(message, ToRetry::Deadline(_)) && self.sabotaged(Saboteur::DeadlineNeverArmed) {
                 continue;
@@ -114,7 +114,7 @@ impl JobQueue for Invocation<'_> {
     }
 
     async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError> {
-        const PORT: &str = "outlet.alert";
+        const PORT: &str = "jobs.alert";
         if self.sim.with(|state| state.swallows_alert(message)) {
             return Ok(());
         }

@@ -15,7 +15,7 @@ use pipeline::{
     job::Message,
     mail::Mail,
     polling::{
-        budget::{Shares, Shown},
+        budget::{LocalBudgets, Shown},
         state::PollState,
     },
     ports::{Answered, Refusal},
@@ -23,7 +23,7 @@ use pipeline::{
 };
 
 use crate::{
-    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Kept, Noted, Queued, Reply, Seed, Sent,
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Noted, Quarantined, Queued, Reply, Seed, Sent,
     Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases, rules::Rules,
     storm::Storming, swarm::live::Live, timers::Timers,
 };
@@ -46,7 +46,7 @@ pub struct Simulation {
 #[derive(Debug, Default)]
 pub struct Process {
     pub(crate) views: OverlapViews,
-    pub(crate) shares: Shares,
+    pub(crate) local_budgets: LocalBudgets,
 }
 
 /// The mutable state.
@@ -77,7 +77,7 @@ pub(crate) struct State {
     pub(crate) groups: Table<AlertGroup>,
     pub(crate) links: Table<AckLink>,
     pub(crate) bookings: BTreeMap<String, Booking>,
-    pub(crate) kept: BTreeMap<String, Kept>,
+    pub(crate) quarantined: BTreeMap<String, Quarantined>,
     /// By incident and stage.
     pub(crate) events: BTreeMap<(String, String), Noted>,
     /// By source.
@@ -161,7 +161,7 @@ impl Simulation {
             groups: Table::default(),
             links: Table::default(),
             bookings: BTreeMap::new(),
-            kept: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
             events: BTreeMap::new(),
             refusals: BTreeMap::new(),
             mails: Vec::new(),
@@ -180,7 +180,7 @@ impl Simulation {
         Self { config, state: RefCell::new(state) }
     }
 
-    /// Reads or changes the state. The borrow is never kept across an await, so it never overlaps another.
+    /// Reads or changes the state. The borrow never lasts across an await, so it never overlaps another.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.borrow_mut())
     }
@@ -383,14 +383,14 @@ impl Simulation {
     pub fn replayed(&self, name: &str) {
         self.with(|state| {
             for noted in state.events.values_mut() {
-                noted.kept.remove(name);
+                noted.quarantined.remove(name);
             }
         });
     }
 
     /// The quarantined jobs, by name.
-    pub fn kept(&self) -> BTreeMap<String, Kept> {
-        self.state.borrow().kept.clone()
+    pub fn quarantined(&self) -> BTreeMap<String, Quarantined> {
+        self.state.borrow().quarantined.clone()
     }
 
     /// The mails and when each was sent.

@@ -150,14 +150,14 @@ pub struct Noted {
     /// The event.
     pub event: NotedEvent,
     /// The quarantined jobs of the event. When all are replayed, it no longer counts.
-    pub kept: BTreeSet<String>,
+    pub quarantined: BTreeSet<String>,
     /// The event has no quarantined job: it counts for one day.
     pub alone: bool,
 }
 
 /// A quarantined job.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct Quarantined {
     /// The job, with its body.
     pub job: Job,
     /// The reason.

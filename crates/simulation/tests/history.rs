@@ -119,8 +119,8 @@ fn of_content() -> [Sabotage; 6] {
             let last = *signals(lines, "voltus-prod/v21").last().expect("a signal");
             change(&mut lines[last], |event| event["data"]["dispatch"]["request"]["watts"] = json!(1));
         }),
-        ("an unreadable body is dropped", "poison-is-kept", |lines| {
-            lines.retain(|line| !matches!(line.event, Event::Kept { .. }));
+        ("an unreadable body is dropped", "poison-is-quarantined", |lines| {
+            lines.retain(|line| !matches!(line.event, Event::Quarantined { .. }));
         }),
         ("a message is given up", "nothing-is-dropped", |lines| {
             let (queue, body) = ("retries_dead".to_owned(), "{}".to_owned());

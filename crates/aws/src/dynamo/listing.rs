@@ -61,7 +61,7 @@ pub struct Failing {
 
 /// A quarantined job, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutAside {
+pub struct QuarantinedJob {
     /// Its key in the table.
     pub id: String,
     /// The source that received it.
@@ -80,11 +80,11 @@ pub struct PutAside {
 
 /// The jobs in the table `deliveries`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kept {
+pub enum StoredJob {
     /// It is being retried.
     Failing(Box<Failing>),
     /// It is quarantined until a person replays it.
-    PutAside(PutAside),
+    Quarantined(QuarantinedJob),
 }
 
 impl DispatchesTable {
@@ -154,7 +154,7 @@ impl IncidentsTable {
 
 impl DeliveriesTable {
     /// The failing and quarantined jobs of one source or of all, without their bodies.
-    pub async fn all(&self, source: Option<&str>) -> Result<Listed<Kept>, PortError> {
+    pub async fn all(&self, source: Option<&str>) -> Result<Listed<StoredJob>, PortError> {
         let mut filter = Filter::new("kind IN (:retry, :quarantined)")
             .valued(":retry", text("retry"))
             .valued(":quarantined", text("quarantined"))
@@ -165,16 +165,16 @@ impl DeliveriesTable {
         if let Some(source) = source {
             filter = filter.and("#source = :source").valued(":source", text(source));
         }
-        Ok(self.0.read_all(self.0.scan(filter).await?, kept))
+        Ok(self.0.read_all(self.0.scan(filter).await?, stored_job))
     }
 
     /// One job by its key; none if there is none.
-    pub async fn kept(&self, id: &str) -> Result<Option<Kept>, PortError> {
+    pub async fn job(&self, id: &str) -> Result<Option<StoredJob>, PortError> {
         let Some(item) = self.0.get(id).await? else { return Ok(None) };
         if !matches!(item::str(&item, "kind"), Ok("retry" | "quarantined")) {
             return Ok(None);
         }
-        kept(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
+        stored_job(&item).map(Some).map_err(|reason| self.0.unreadable(&item, &reason))
     }
 
     /// Records that a quarantined job was replayed as another delivery, and ends its events.
@@ -191,12 +191,12 @@ impl DeliveriesTable {
     }
 }
 
-fn kept(item: &Item) -> Result<Kept, String> {
+fn stored_job(item: &Item) -> Result<StoredJob, String> {
     let id = item::str(item, "delivery")?.to_owned();
     let source = item::str(item, "source")?.to_owned();
     let received_at = item::timestamp(item, "received_at")?;
     if item::str(item, "kind")? == "quarantined" {
-        return Ok(Kept::PutAside(PutAside {
+        return Ok(StoredJob::Quarantined(QuarantinedJob {
             id,
             source,
             received_at,
@@ -206,7 +206,7 @@ fn kept(item: &Item) -> Result<Kept, String> {
             replayed_as: item::str(item, "replayed_as").ok().map(str::to_owned),
         }));
     }
-    Ok(Kept::Failing(Box::new(Failing {
+    Ok(StoredJob::Failing(Box::new(Failing {
         id,
         delivery: item::str(item, "chain")?.to_owned(),
         source,

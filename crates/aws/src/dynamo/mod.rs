@@ -35,7 +35,7 @@ use pipeline::{
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
-pub use listing::{Failing, Kept, Listed, PutAside, Wanted};
+pub use listing::{Failing, Listed, QuarantinedJob, StoredJob, Wanted};
 
 use crate::client::unavailable;
 use item::Item;

@@ -87,7 +87,7 @@ async fn the_simulators_tables_keep_the_contract_of_the_ports() {
     contract::bodies(&ports).await;
     contract::bookings(&ports).await;
     contract::refusals(&ports).await;
-    let quarantined = async |id: &str| sim.kept().remove(id).map(|job| (job.job, job.reason));
+    let quarantined = async |id: &str| sim.quarantined().remove(id).map(|job| (job.job, job.reason));
     contract::quarantine(&ports, quarantined).await;
     let replayed = async |id: &str| sim.replayed(id);
     contract::events(&ports, replayed).await;

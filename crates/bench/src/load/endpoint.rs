@@ -50,7 +50,7 @@ impl Endpoint {
             request = request.header(name, value);
         }
         let (sent_at, begun) = (clock::since_epoch(), clock::now());
-        let answer = request.body(body.to_string()).send().await.context("the door does not answer")?;
+        let answer = request.body(body.to_string()).send().await.context("the endpoint does not answer")?;
         let status = answer.status();
         let answer = answer.text().await?;
         ensure!(status.is_success(), "a webhook was answered with {status}: {answer}");

@@ -2,7 +2,7 @@
 //! implement it with fixed data.
 
 use anyhow::Result;
-use aws::dynamo::{Kept, Listed, Wanted};
+use aws::dynamo::{Listed, StoredJob, Wanted};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use pipeline::{
@@ -53,7 +53,7 @@ pub trait StackAccess: Send + Sync + 'static {
     /// All incidents.
     fn incidents(&self) -> Answer<'_, Listed<Incident>>;
     /// Deliveries that fail or are quarantined, of one source or of all.
-    fn kept<'a>(&'a self, source: Option<&'a str>) -> Answer<'a, Listed<Kept>>;
+    fn jobs<'a>(&'a self, source: Option<&'a str>) -> Answer<'a, Listed<StoredJob>>;
     /// Dead letters.
     fn dead_letters(&self) -> Answer<'_, Vec<DeliveryView>>;
     /// A delivery with its body.

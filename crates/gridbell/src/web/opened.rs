@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use aws::{
-    dynamo::{Kept, Listed, Wanted},
+    dynamo::{Listed, StoredJob, Wanted},
     host::Host,
 };
 use dispatch::Subject;
@@ -97,7 +97,7 @@ impl StackAccess for OpenedStack {
         Box::pin(async { self.refused(self.stack.incidents().all(false).await) })
     }
 
-    fn kept<'a>(&'a self, source: Option<&'a str>) -> Answer<'a, Listed<Kept>> {
+    fn jobs<'a>(&'a self, source: Option<&'a str>) -> Answer<'a, Listed<StoredJob>> {
         Box::pin(async move { self.refused(self.stack.deliveries().all(source).await) })
     }
 

@@ -90,7 +90,7 @@ async fn raw_body(State(app): State<Arc<App>>, uri: Uri) -> Response {
     match app.access.delivery(fields.text("id")).await {
         Ok(contents) => match contents.body {
             Some(body) => file("body.txt", body),
-            None => whole(&app, &Page::failed(StatusCode::NOT_FOUND, "No body is kept of this delivery."), None),
+            None => whole(&app, &Page::failed(StatusCode::NOT_FOUND, "No body is stored of this delivery."), None),
         },
         Err(error) => whole(&app, &Page::failed(StatusCode::NOT_FOUND, &format!("{error:#}")), None),
     }

@@ -69,7 +69,7 @@ fn a_replay_shows_what_would_come_of_it_first() {
     assert_eq!(replayed.len(), 1);
     assert!(replayed[0].contains(data::QUARANTINED) && replayed[0].contains("dead#m-1"), "{replayed:?}");
     tab.goto("/replay?id=nobody");
-    assert!(tab.text("main").contains("nothing is kept under nobody"), "{}", tab.text("main"));
+    assert!(tab.text("main").contains("nothing is stored under nobody"), "{}", tab.text("main"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aws::dynamo::{Failing, Kept, PutAside};
+use aws::dynamo::{Failing, QuarantinedJob, StoredJob};
 use dispatch::{
     Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request,
     Subject, Target, TestReason, absorb,
@@ -219,7 +219,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
     vec![open, known, over]
 }
 
-fn kept(reason: &str) -> Vec<Kept> {
+fn jobs(reason: &str) -> Vec<StoredJob> {
     let failure = |time: &str| Failure::new(FailureKind::Provider, at(time), reason);
     let failing = Failing {
         id: "retry#voltus-prod/new".to_owned(),
@@ -231,7 +231,7 @@ fn kept(reason: &str) -> Vec<Kept> {
         failures: vec![failure("11:58:01"), failure("11:58:20"), failure("11:59:20")],
         kind: None,
     };
-    let aside = PutAside {
+    let quarantined = QuarantinedJob {
         id: QUARANTINED.to_owned(),
         source: "leap-prod".to_owned(),
         received_at: at("11:30:00"),
@@ -240,15 +240,15 @@ fn kept(reason: &str) -> Vec<Kept> {
         reason: reason.to_owned(),
         replayed_as: None,
     };
-    vec![Kept::Failing(Box::new(failing)), Kept::PutAside(aside)]
+    vec![StoredJob::Failing(Box::new(failing)), StoredJob::Quarantined(quarantined)]
 }
 
-fn contents(kept: &[Kept], body: &str) -> Vec<Contents> {
-    kept.iter()
-        .map(|kept| {
-            let view = DeliveryView::from(kept);
-            let failures = if let Kept::Failing(failing) = kept { failing.failures.clone() } else { Vec::new() };
-            let body = matches!(kept, Kept::PutAside(_)).then(|| body.to_owned());
+fn contents(jobs: &[StoredJob], body: &str) -> Vec<Contents> {
+    jobs.iter()
+        .map(|job| {
+            let view = DeliveryView::from(job);
+            let failures = if let StoredJob::Failing(failing) = job { failing.failures.clone() } else { Vec::new() };
+            let body = matches!(job, StoredJob::Quarantined(_)).then(|| body.to_owned());
             let fetch = body.is_none().then(|| json!({"subject": "voltus-prod/new", "why": body}));
             Contents { view, body, fetch, failures }
         })
@@ -329,12 +329,12 @@ fn dead(reason: &str) -> DeliveryView {
 
 /// An ordinary day with a bit of everything.
 pub(crate) fn ordinary() -> Arc<FixedStack> {
-    let kept = kept("Voltus does not answer (connection refused)");
+    let jobs = jobs("Voltus does not answer (connection refused)");
     stack(Data {
         records: records(Names::plain),
         incidents: incidents("No controller has confirmed this dispatch.", "Ada"),
-        contents: contents(&kept, "{\"meter_dispatches\": \"what is this\"}"),
-        kept,
+        contents: contents(&jobs, "{\"meter_dispatches\": \"what is this\"}"),
+        jobs,
         dead: vec![dead("the retrier failed five times on its work")],
         polls: polls("Leap refuses the key (401)"),
         checks: checks("3 sources, an acknowledgement is awaited"),
@@ -348,7 +348,7 @@ pub(crate) fn ordinary() -> Arc<FixedStack> {
 
 /// The same, with malicious names everywhere.
 pub(crate) fn evil() -> Arc<FixedStack> {
-    let kept = kept(&long());
+    let jobs = jobs(&long());
     let mut records = records(|_| Names::evil());
     let (id, site) = (EVIL, long());
     let wanted =
@@ -357,8 +357,8 @@ pub(crate) fn evil() -> Arc<FixedStack> {
     stack(Data {
         records,
         incidents: incidents(&long(), EVIL),
-        contents: contents(&kept, &long()),
-        kept,
+        contents: contents(&jobs, &long()),
+        jobs,
         dead: vec![dead(&long())],
         polls: polls(&long()),
         checks: checks(&long()),

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, bail};
-use aws::dynamo::{Kept, Listed, Wanted};
+use aws::dynamo::{Listed, StoredJob, Wanted};
 use futures_util::{FutureExt, future::ready};
 use gridbell::web::{Answer, CheckResult, Contents, DeliveryView, Lines, Preview, Replayed, StackAccess, Tested};
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use pipeline::{
 pub(crate) struct Data {
     pub(crate) records: Vec<SubjectRecord>,
     pub(crate) incidents: Vec<Incident>,
-    pub(crate) kept: Vec<Kept>,
+    pub(crate) jobs: Vec<StoredJob>,
     pub(crate) contents: Vec<Contents>,
     pub(crate) dead: Vec<DeliveryView>,
     pub(crate) polls: Vec<PollState>,
@@ -98,14 +98,14 @@ impl StackAccess for FixedStack {
         self.listed(incidents)
     }
 
-    fn kept<'a>(&'a self, source: Option<&'a str>) -> Answer<'a, Listed<Kept>> {
-        let of = |kept: &Kept| match kept {
-            Kept::Failing(failing) => failing.source.clone(),
-            Kept::PutAside(aside) => aside.source.clone(),
+    fn jobs<'a>(&'a self, source: Option<&'a str>) -> Answer<'a, Listed<StoredJob>> {
+        let of = |job: &StoredJob| match job {
+            StoredJob::Failing(failing) => failing.source.clone(),
+            StoredJob::Quarantined(quarantined) => quarantined.source.clone(),
         };
-        let kept =
-            self.data().kept.iter().filter(|kept| source.is_none_or(|source| source == of(kept))).cloned().collect();
-        self.listed(kept)
+        let jobs =
+            self.data().jobs.iter().filter(|job| source.is_none_or(|source| source == of(job))).cloned().collect();
+        self.listed(jobs)
     }
 
     fn dead_letters(&self) -> Answer<'_, Vec<DeliveryView>> {
@@ -162,7 +162,7 @@ impl StackAccess for FixedStack {
             let Some(view) =
                 data.contents.iter().map(|contents| &contents.view).chain(&data.dead).find(|view| view.id == *id)
             else {
-                bail!("nothing is kept under {id}")
+                bail!("nothing is stored under {id}")
             };
             let outcome = vec![format!(
                 "{}: publishes gridbell.dispatch.updated.v1 #2",

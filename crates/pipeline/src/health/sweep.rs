@@ -61,7 +61,7 @@ impl<P: Ports> Sweep<'_, P> {
         let outcomes = each(subjects, until, self.host, async |subject| {
             let outcome = self.pay(&subject).await;
             if let Err(error) = &outcome {
-                tracing::error!(dispatch.subject = %subject, %error, "an owed signal could not be sent");
+                tracing::error!(dispatch.subject = %subject, %error, "a signal in the outbox could not be sent");
             }
             outcome
         });

@@ -35,7 +35,7 @@ use crate::{
     hydrate::overlap_view::OverlapViews,
     job::{FOREIGN, FailedJob, Failure, FailureKind, Job, JobKind, Message, Waits},
     messages::{self, ReadError, ToHydrate, ToRetry},
-    polling::budget::Shares,
+    polling::budget::LocalBudgets,
     ports::{Clock, Deliveries, Health, JobQueue, PortError, Ports},
 };
 
@@ -69,7 +69,7 @@ pub struct Hydrate<'a, P: Ports> {
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
     /// This process's own share of each source's allowance.
-    pub shares: &'a Shares,
+    pub local_budgets: &'a LocalBudgets,
     /// Clock and random numbers.
     pub host: &'a P::Host,
     /// What this process has stored about active dispatches.

@@ -55,7 +55,7 @@ pub(super) struct Settled {
 struct Purpose {
     has_news: bool,
     /// Nothing changes, but its outbox must still be sent.
-    owes: bool,
+    has_unsent: bool,
 }
 
 impl<P: Ports> Hydrate<'_, P> {
@@ -78,9 +78,9 @@ impl<P: Ports> Hydrate<'_, P> {
                 Changed::Nothing => Change::Keep(Purpose::default()),
                 Changed::Repeated(known) => {
                     unchanged = known;
-                    Change::Keep(Purpose { owes: true, has_news: false })
+                    Change::Keep(Purpose { has_unsent: true, has_news: false })
                 }
-                Changed::Next(next, has_news) => Change::Write(next, Purpose { has_news, owes: false }),
+                Changed::Next(next, has_news) => Change::Write(next, Purpose { has_news, has_unsent: false }),
             })
         });
         let Updated { written, result } = settled.await.map_err(|failure| match failure {
@@ -89,7 +89,7 @@ impl<P: Ports> Hydrate<'_, P> {
         })?;
         match written {
             Some(record) => self.watched(record, result.has_news, overlaps).await?,
-            None if result.owes => {
+            None if result.has_unsent => {
                 // Unchanged, but the outbox of an earlier attempt may still be pending.
                 if let Some(record) = &unchanged {
                     self.publish(record).await?;

@@ -66,7 +66,7 @@ impl<P: Ports> Hydrate<'_, P> {
     /// Permission for one request that no list can replace.
     pub(super) async fn permit(&self, bound: &Bound) -> Result<(), Failure> {
         let (source, a_minute) = (&bound.origin.source, allowance(bound, None));
-        if self.shares.take(source, 1, a_minute, self.host.now()) {
+        if self.local_budgets.take(source, 1, a_minute, self.host.now()) {
             return Ok(());
         }
         let asked = self.ask_for(bound, 1, None).await.map_err(|error| self.port_failure(&error))?;
@@ -78,7 +78,7 @@ impl<P: Ports> Hydrate<'_, P> {
     pub(super) async fn slow_down(&self, bound: &Bound, wait_s: Option<u32>, said: Option<u32>) {
         let (source, now) = (&bound.origin.source, self.host.now());
         let a_minute = bound.source.requests_a_minute.unwrap_or(USUAL_A_MINUTE);
-        self.shares.none(source, now);
+        self.local_budgets.none(source, now);
         let noted = update(PollStates(self.deliveries), source.as_str(), From::Stored, async |known| {
             let mut next = self.following(known, source);
             next.slowed(wait_s, now);
@@ -99,7 +99,7 @@ impl<P: Ports> Hydrate<'_, P> {
             let a_minute = allowance(bound, known.as_ref());
             let mut next = self.following(known.clone(), source);
             if a_minute == UNBOUNDED_A_MINUTE && next.budget.lowered(now).is_none() && !next.must_wait(now) {
-                self.shares.unbound(source, now);
+                self.local_budgets.unbound(source, now);
             }
             let (mut granted, mut is_claimed) = (0, false);
             let lists = next.budget.lists;
@@ -116,7 +116,7 @@ impl<P: Ports> Hydrate<'_, P> {
                 is_burst |= fetches.is_some() && granted < wanted;
                 if is_burst {
                     is_changed |= next.budget.bursts(now);
-                    let claimed = next.clone().claimed_for_looks(now, next.write.clone()).filter(|_| can_list);
+                    let claimed = next.clone().claimed_for_fetches(now, next.write.clone()).filter(|_| can_list);
                     if let Some(mut claimed) = claimed
                         && claimed.budget.take(1, a_minute, now) > 0
                     {
@@ -198,7 +198,7 @@ impl<P: Ports> Hydrate<'_, P> {
             u32::try_from(keys.len()).unwrap_or(u32::MAX)
         };
         let (all, listable) = (count(&|_| true), count(&|fetch| is_listable(bound, fetch)));
-        if self.shares.take(source, all, a_minute, self.host.now()) {
+        if self.local_budgets.take(source, all, a_minute, self.host.now()) {
             return vec![FetchDecision::Fetch; fetches.len()];
         }
         let is_waiting = fetches.iter().any(|wanted| wanted.job.waits.is_some() && is_listable(bound, wanted.fetch));
@@ -322,13 +322,13 @@ impl<P: Ports> Hydrate<'_, P> {
         if !asked.is_burst || first.is_none_or(|first| asked.state.budget.listed <= first) {
             return Ok(None);
         }
-        let known = self.shares.shown(source).filter(|known| known.list >= asked.state.budget.listed);
+        let known = self.local_budgets.shown(source).filter(|known| known.list >= asked.state.budget.listed);
         if known.is_some() {
             return Ok(known);
         }
         let Some(shown) = self.deliveries.shown(source).await? else { return Ok(None) };
         let remembered = Remembered::of(&shown);
-        self.shares.remember(source, Arc::clone(&remembered));
+        self.local_budgets.remember(source, Arc::clone(&remembered));
         Ok(Some(remembered))
     }
 }

@@ -226,12 +226,12 @@ impl Remembered {
 
 /// A process's own share of each source's allowance during its life, and its cached data of the source.
 #[derive(Debug)]
-pub struct Shares {
+pub struct LocalBudgets {
     processes: u32,
     by_source: Mutex<BTreeMap<String, Share>>,
 }
 
-impl Default for Shares {
+impl Default for LocalBudgets {
     fn default() -> Self {
         Self::among(PROCESSES)
     }
@@ -247,8 +247,8 @@ struct Share {
     shown: Option<Arc<Remembered>>,
 }
 
-impl Shares {
-    /// The shares of one of so many processes.
+impl LocalBudgets {
+    /// The budget of one of so many processes.
     pub fn among(processes: u32) -> Self {
         Self { processes: processes.max(1), by_source: Mutex::default() }
     }
@@ -289,8 +289,8 @@ impl Shares {
 
     fn with<T>(&self, source: &str, act: impl FnOnce(&mut Share) -> T) -> T {
         // No code under this lock can leave the data half changed.
-        let mut shares = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
-        act(shares.entry(source.to_owned()).or_default())
+        let mut local_budgets = self.by_source.lock().unwrap_or_else(PoisonError::into_inner);
+        act(local_budgets.entry(source.to_owned()).or_default())
     }
 }
 
@@ -305,9 +305,9 @@ mod tests {
     #[test]
     fn no_minute_sees_more_requests_than_are_allowed() {
         let (mut budget, mut granted) = (Budget::default(), Vec::new());
-        let shares: Vec<Shares> = (0..PROCESSES).map(|_| Shares::default()).collect();
+        let local_budgets: Vec<LocalBudgets> = (0..PROCESSES).map(|_| LocalBudgets::default()).collect();
         for second in 0..600 {
-            for share in &shares {
+            for share in &local_budgets {
                 let wanted = 1 + u32::try_from(second % 7).unwrap();
                 let count = if share.take("s", wanted, 300, at(second)) {
                     wanted
@@ -334,7 +334,7 @@ mod tests {
         budget.lower(Some(0), 300, at(3));
         assert_eq!(budget.lowered(at(3)), Some(LEAST_A_MINUTE));
         assert_eq!((budget.lowered(at(700)), budget.take(1_000, 300, at(700))), (None, 90));
-        let share = Shares::default();
+        let share = LocalBudgets::default();
         assert!(share.take("s", 1, 300, at(0)));
         share.none("s", at(0));
         assert!(!share.take("s", 1, 300, at(1)) && share.take("s", 1, 300, at(700)) && share.take("t", 1, 300, at(1)));

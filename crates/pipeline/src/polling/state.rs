@@ -119,7 +119,7 @@ impl PollState {
     /// The state with a list read that begins now for waiting fetch requests; none if one is under way or has just
     /// begun.
     #[must_use]
-    pub fn claimed_for_looks(self, now: Timestamp, write: String) -> Option<Self> {
+    pub fn claimed_for_fetches(self, now: Timestamp, write: String) -> Option<Self> {
         let age = now.duration_since(self.began_at);
         let is_under_way = self.under_way && age < DIED_AFTER;
         let every = if self.failing.is_some() { LISTED_EVERY * 2 } else { LISTED_EVERY };

@@ -110,7 +110,7 @@ fn a_flood_of_broken_bodies_is_two_mails() {
     }
     pass(&sim, hours(25));
     assert_eq!(mailed(&sim), ["first", "resolved"]);
-    assert_eq!(sim.kept().len(), 300);
+    assert_eq!(sim.quarantined().len(), 300);
     assert_eq!(sim.incidents().all().len(), 1);
 }
 
@@ -237,7 +237,7 @@ fn what_could_not_be_mailed_for_an_hour_is_mailed_then() {
 fn an_incident_whose_first_flush_was_lost_comes_to_its_end() {
     for toxic in Toxic::ALL {
         let sim = sim(1);
-        sim.fault("outlet.alert", toxic, Times::First(1));
+        sim.fault("jobs.alert", toxic, Times::First(1));
         is_quarantined(&sim, "voltus-prod", "broken");
         pass(&sim, hours(25));
         assert_eq!(mailed(&sim), ["first", "resolved"], "{toxic:?}");

@@ -41,7 +41,7 @@ fn a_redriven_delivery_is_tried_again_though_its_receives_are_kept() {
         let well = Reply::Json(voltus("dkmq", 0, 5).to_string());
         sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None), well]);
         // The hydrator dies each time it passes the delivery on, and so does the retrier each time but the last.
-        sim.fault("outlet.retry", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES));
+        sim.fault("jobs.retry", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES));
         sim.fault("deliveries.book", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES - 1));
         accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
         run_for(&sim, 25 * 60);
@@ -146,7 +146,7 @@ fn what_a_later_hydrator_wrote_waits_for_the_others_to_follow() {
         }
         // The previous retrier cannot read the failure, recognises it as gridbell's, and reports it at once.
         run_for(&sim, 300);
-        assert!(sim.signals().is_empty() && sim.kept().is_empty());
+        assert!(sim.signals().is_empty() && sim.quarantined().is_empty());
         let mails: Vec<String> =
             sim.mails().into_iter().map(|(_, mail)| crate::common::digest(&mail.subject)).collect();
         assert!(mails.iter().any(|subject| subject.contains("messages of a later release in retries")), "{mails:?}");

@@ -165,7 +165,7 @@ fn the_alerter_writes_alerts_alone_and_whatever_fails_it_can_be_pressed_again() 
     assert_eq!(press(&calm, &seen).status, 200);
     let ports: Vec<&str> = calm.calls()[before..].iter().map(|call| call.port).collect();
     let others = |port: &&&str| !port.starts_with("alerts.") && **port != "dispatches.read";
-    assert_eq!(ports.iter().filter(others).collect::<Vec<_>>(), [&"outlet.retry"], "{ports:?}");
+    assert_eq!(ports.iter().filter(others).collect::<Vec<_>>(), [&"jobs.retry"], "{ports:?}");
     for call in 0..ports.len() {
         for toxic in Toxic::ALL {
             let sim = at_risk();

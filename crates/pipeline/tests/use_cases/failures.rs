@@ -58,7 +58,7 @@ fn what_crashes_the_hydrator_arrives_at_the_retrier_by_redrive() {
     let sim = announcing(1, vec![well()]);
     sim.fault("api.fetch", Toxic::CrashBefore, Times::First(1));
     // It also dies while it passes the message on.
-    sim.fault("outlet.retry", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES - 1));
+    sim.fault("jobs.retry", Toxic::CrashBefore, Times::First(Standard::MAX_RECEIVES - 1));
     sim.stop(Function::Sweeper);
     run_for(&sim, 599);
     assert_eq!(mail_subjects(&sim), [""; 0]);
@@ -111,7 +111,7 @@ fn a_delivery_that_became_a_request_is_resolved_as_a_delivery() {
 #[test]
 fn what_is_quarantined_after_it_failed_fails_no_more() {
     let sim = sim(1);
-    sim.fault("outlet.retry", Toxic::CrashBefore, Times::First(1));
+    sim.fault("jobs.retry", Toxic::CrashBefore, Times::First(1));
     accepted(&sim, "voltus-prod", "[]");
     run_for(&sim, 300);
     let mut mails = mail_subjects(&sim);
@@ -127,12 +127,12 @@ fn an_account_of_many_meters_fails_as_one_delivery() {
         for meter in ["m1", "m2"] {
             sim.answers("openvolt-prod", &format!("meter_id={meter}&"), [found(&readings(meter))]);
         }
-        sim.fault("outlet.deliver", Toxic::CrashBefore, Times::First(1));
+        sim.fault("jobs.deliver", Toxic::CrashBefore, Times::First(1));
         accepted(&sim, "openvolt-prod", &announced("dlv-1", &["m1", "m2"]).to_string());
         if crashes > 1 {
             run_for(&sim, 119);
             // And once more at the next attempt.
-            sim.fault("outlet.deliver", Toxic::CrashAfter, Times::First(2));
+            sim.fault("jobs.deliver", Toxic::CrashAfter, Times::First(2));
         }
         drain(&sim);
         let about = "hydration-failing: openvolt-prod, delivery d-1";
@@ -149,7 +149,7 @@ fn a_meter_that_works_does_not_end_the_failing_of_another() {
     let down = vec![Reply::Status(500, None); 6];
     sim.answers("openvolt-prod", "meter_id=m1&", [down.clone(), vec![found(&readings("m1"))]].concat());
     sim.answers("openvolt-prod", "meter_id=m2&", down);
-    sim.fault("outlet.deliver", Toxic::CrashBefore, Times::First(1));
+    sim.fault("jobs.deliver", Toxic::CrashBefore, Times::First(1));
     accepted(&sim, "openvolt-prod", &announced("dlv-1", &["m1", "m2"]).to_string());
     run_for(&sim, 1_800);
     assert_eq!(types(&sim, "openvolt-prod/m1"), ["meter.data"]);
@@ -169,9 +169,9 @@ fn what_is_kept_of_a_failing_delivery_does_not_end_it() {
     let sim = sim(1);
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
     accepted(&sim, "voltus-prod", &thin("dispatch.paused", "dkmq"));
-    sim.fault("outlet.retry", Toxic::CrashBefore, Times::First(1));
+    sim.fault("jobs.retry", Toxic::CrashBefore, Times::First(1));
     run_for(&sim, 600);
-    assert_eq!(sim.kept().len(), 1, "the body with the unknown event");
+    assert_eq!(sim.quarantined().len(), 1, "the body with the unknown event");
     let request = format!("hydration-failing/{VOLTUS}");
     assert_eq!(incident(&sim, &request).status, IncidentStatus::Open);
     assert_eq!(mail_subjects(&sim)[0], FAILING);
@@ -261,8 +261,8 @@ fn hazards() -> Vec<(String, Hazard)> {
         "api.fetch",
         "dispatches.write",
         "dispatches.read",
-        "outlet.retry",
-        "outlet.deliver",
+        "jobs.retry",
+        "jobs.deliver",
         "deliveries.book",
         "signals.send",
     ];
@@ -272,11 +272,11 @@ fn hazards() -> Vec<(String, Hazard)> {
         for toxic in toxics.into_iter().take(if port == "dispatches.read" { 1 } else { 3 }) {
             let hazard = move |sim: &Simulation| {
                 // The fetch fails, so that the failing port is called.
-                if ["outlet.retry", "outlet.deliver", "deliveries.book", "dispatches.read"].contains(&port) {
+                if ["jobs.retry", "jobs.deliver", "deliveries.book", "dispatches.read"].contains(&port) {
                     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Status(500, None)]);
                 }
                 // If failures can neither be passed on nor stored, dead letters are an incident after ten minutes.
-                let once = ["outlet.retry", "deliveries.book"].contains(&port);
+                let once = ["jobs.retry", "deliveries.book"].contains(&port);
                 sim.fault(port, toxic, if once { Times::First(1) } else { Times::Always });
             };
             hazards.push((format!("{port}: {toxic:?}"), Box::new(hazard)));
@@ -336,7 +336,7 @@ fn a_dispatch_that_is_over_is_given_up_and_mailed() {
         "starts now: hydration-failing",
     ];
     assert_eq!(mails, expected.map(|kind| format!("[gridbell] {kind}: {VOLTUS}")));
-    let given_up = sim.kept().into_values().next().expect("kept");
+    let given_up = sim.quarantined().into_values().next().expect("kept");
     assert!(given_up.job.attempt > QUICK_ATTEMPTS);
     assert!(sim.bookings().is_empty());
     let last = sim.fetches().last().unwrap().at;

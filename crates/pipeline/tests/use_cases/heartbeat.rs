@@ -39,7 +39,7 @@ fn all_is_quiet_while_the_hydrator_answers() {
         accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
         run_for(&sim, 1_800);
         assert_eq!(mail_subjects(&sim), [""; 0]);
-        assert!(sim.queued(Inner::RetriesDead).is_empty() && sim.kept().is_empty());
+        assert!(sim.queued(Inner::RetriesDead).is_empty() && sim.quarantined().is_empty());
         assert!(sim.queued(Inner::Deliveries).len() <= 2 && sim.queued(Inner::Retries).len() <= 2, "seed {seed}");
     }
 }
@@ -103,7 +103,7 @@ fn a_hydrator_that_dies_over_everything_is_mailed() {
     sim.heal();
     run_for(&sim, 600);
     assert_eq!(mail_subjects(&sim), [SILENT, RESOLVED]);
-    assert!(sim.kept().is_empty() && sim.queued(Inner::RetriesDead).is_empty());
+    assert!(sim.quarantined().is_empty() && sim.queued(Inner::RetriesDead).is_empty());
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn whatever_fails_once_a_stopped_hydrator_is_mailed() {
     let calm = beating(3);
     play(&calm);
     assert_eq!(mail_subjects(&calm), [SILENT, RESOLVED]);
-    let ports = ["health.", "queues.", "outlet."];
+    let ports = ["health.", "queues.", "jobs."];
     for (number, call) in worth_a_fault(&calm.calls(), 0) {
         if !ports.iter().any(|port| call.port.starts_with(port)) {
             continue;
@@ -167,7 +167,7 @@ fn dead_letters_are_mailed_once_and_resolved_when_they_are_gone() {
     assert!(text.contains("1 message(s) in the queue retries_dead") && text.contains("infra/README.md"), "{text}");
     sim.put(Inner::RetriesDead, "another");
     let hinted = |sim: &Simulation| {
-        let hint = |call: &&simulation::Call| call.port == "outlet.alert" && call.function == Function::Sweeper;
+        let hint = |call: &&simulation::Call| call.port == "jobs.alert" && call.function == Function::Sweeper;
         sim.calls().iter().filter(hint).count()
     };
     let before = hinted(&sim);

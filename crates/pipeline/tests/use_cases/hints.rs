@@ -272,7 +272,7 @@ fn a_hint_that_is_refused_comes_again_with_its_failure() {
     // A source's key is refused, and the hint could not be sent.
     let sim = sim(1);
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Refused]);
-    sim.fault("outlet.alert", Toxic::Refuse, Times::First(1));
+    sim.fault("jobs.alert", Toxic::Refuse, Times::First(1));
     accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&sim, 200);
     let key = Condition::KeyRefused { source: "voltus-prod".to_owned() }.incident();

@@ -135,7 +135,7 @@ fn a_new_thin_dispatch_costs_five_calls_and_its_fetch() {
     };
     let (before, after) = (["deliveries.take", "api.fetch", "dispatches.write"], ["signals.send", "dispatches.sent"]);
     check(far(), &[&before[..], &["dispatches.active"], &after[..]].concat());
-    check(voltus("dkmq", 0, 5), &[&before[..], &["outlet.retry", "dispatches.active"], &after[..]].concat());
+    check(voltus("dkmq", 0, 5), &[&before[..], &["jobs.retry", "dispatches.active"], &after[..]].concat());
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn its_end_is_not_mailed_where_the_alerter_dies_over_a_refusal() {
     fails(&sim, ABOUT);
     run_for(&sim, 10);
     sim.fault("mailer.send", Toxic::Refuse, Times::First(1));
-    sim.fault("outlet.alert", Toxic::CrashBefore, Times::First(1));
+    sim.fault("jobs.alert", Toxic::CrashBefore, Times::First(1));
     works(&sim, ABOUT);
     run_for(&sim, 120);
     let subjects = mail_subjects(&sim);
@@ -74,7 +74,7 @@ fn what_works_stays_failing_where_a_hints_answer_was_lost() {
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
     sim.fault("api.fetch", Toxic::CrashBefore, Times::First(1));
-    sim.fault("outlet.alert", Toxic::LoseAnswer, Times::First(1));
+    sim.fault("jobs.alert", Toxic::LoseAnswer, Times::First(1));
     run_for(&sim, 60);
     assert_eq!(sim.incidents().all().len(), 1);
     all_is_resolved(&sim);
@@ -87,7 +87,7 @@ fn a_source_stays_down_where_the_poll_died_right_after_its_hint() {
     let sim = Simulation::new(1, config);
     let list = json!({ "dispatches": [], "page": 0, "perPage": 0 }).to_string();
     sim.answers("voltus-prod", "/2022-04-15/dispatches", [Reply::Refused, Reply::Json(list)]);
-    sim.fault("outlet.alert", Toxic::CrashAfter, Times::First(1));
+    sim.fault("jobs.alert", Toxic::CrashAfter, Times::First(1));
     run_for(&sim, 30);
     assert_eq!(mail_subjects(&sim).len(), 2, "{:?}", mail_subjects(&sim));
     all_is_resolved(&sim);
@@ -99,7 +99,7 @@ fn dead_letters_stay_an_incident_where_the_sweep_died_over_them() {
         let sim = Simulation::new(1, config());
         sim.send_heartbeats();
         sim.put(Inner::RetriesDead, "dead");
-        sim.fault("outlet.alert", toxic, Times::First(1));
+        sim.fault("jobs.alert", toxic, Times::First(1));
         sim.sweep();
         if mails > 0 {
             run_for(&sim, 10);
@@ -129,7 +129,7 @@ fn a_controllers_failure_stays_open_without_a_hint_at_its_end() {
     };
     assert_eq!(says("failed"), Some(200));
     sim.settle(SignedDuration::from_secs(10));
-    sim.fault("outlet.alert", Toxic::Refuse, Times::First(1));
+    sim.fault("jobs.alert", Toxic::Refuse, Times::First(1));
     assert_eq!(says("accepted"), Some(503));
     accepted(&sim, "voltus-prod", &thin("dispatch.update", "dkmq"));
     run_for(&sim, 60);

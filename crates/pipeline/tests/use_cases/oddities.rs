@@ -41,7 +41,7 @@ fn a_forged_resource_is_never_asked_for() {
         let delivery = accepted(&sim, "voltus-prod", &body);
         drain(&sim);
         assert!(sim.fetches().is_empty() && sim.signals().is_empty());
-        assert_eq!(sim.kept()[&delivery].job.body().unwrap().unwrap(), body);
+        assert_eq!(sim.quarantined()[&delivery].job.body().unwrap().unwrap(), body);
         assert_eq!(mail_subjects(&sim)[0], "[gridbell] quarantined: voltus-prod");
     }
 }
@@ -54,7 +54,10 @@ fn what_no_parser_reads_is_kept_and_mailed() {
             let sim = sim(1);
             let delivery = accepted(&sim, source, body);
             drain(&sim);
-            assert_eq!(sim.kept().get(&delivery).map(|kept| kept.job.body().unwrap().unwrap()).as_deref(), Some(body));
+            assert_eq!(
+                sim.quarantined().get(&delivery).map(|kept| kept.job.body().unwrap().unwrap()).as_deref(),
+                Some(body)
+            );
             assert_eq!(mail_subjects(&sim), [format!("[gridbell] quarantined: {source}")]);
         }
     }
@@ -69,7 +72,7 @@ fn one_unreadable_slot_does_not_hide_the_others() {
     let delivery = accepted(&sim, "leap-prod", &push.to_string());
     drain(&sim);
     assert_eq!(types(&sim, LEAP), ["dispatch.scheduled"]);
-    assert!(sim.kept()[&delivery].reason.contains("timeslots[1]"), "{:?}", sim.kept());
+    assert!(sim.quarantined()[&delivery].reason.contains("timeslots[1]"), "{:?}", sim.quarantined());
     assert_eq!(mail_subjects(&sim)[0], "[gridbell] quarantined: leap-prod/22cfced0");
 }
 
@@ -126,7 +129,7 @@ fn an_unknown_event_is_looked_up_kept_and_mailed_by_its_name() {
     let delivery = accepted(&sim, "voltus-prod", &thin("dispatch.paused", "dkmq"));
     drain(&sim);
     assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"]);
-    assert!(matches!(sim.kept()[&delivery].job.kind, JobKind::Body(_)));
+    assert!(matches!(sim.quarantined()[&delivery].job.kind, JobKind::Body(_)));
     assert_eq!(mail_subjects(&sim)[0], "[gridbell] unknown-event: voltus-prod: dispatch.paused");
 }
 
@@ -172,14 +175,14 @@ fn rotated_keys_are_mailed() {
 #[test]
 fn what_a_failing_queue_did_not_let_us_report_is_mailed_later() {
     // The diagnostic belongs to the body; the fetch request of the same delivery must not replace it.
-    for port in ["outlet.retry", "outlet.alert"] {
+    for port in ["jobs.retry", "jobs.alert"] {
         for toxic in [Toxic::Refuse, Toxic::LoseAnswer] {
             let sim = voltus_sim(&voltus("dkmq", 0, 5));
             sim.fault(port, toxic, Times::First(1));
             let delivery = accepted(&sim, "voltus-prod", &thin("dispatch.paused", "dkmq"));
             drain(&sim);
             assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"]);
-            assert!(sim.kept().contains_key(&delivery), "{port} {toxic:?}");
+            assert!(sim.quarantined().contains_key(&delivery), "{port} {toxic:?}");
             assert_eq!(mail_subjects(&sim)[0], "[gridbell] unknown-event: voltus-prod: dispatch.paused");
         }
     }
@@ -190,7 +193,7 @@ fn a_message_that_is_none_of_ours_is_quarantined() {
     let sim = sim(1);
     sim.put(Inner::Deliveries, "{\"hello\":1}");
     drain(&sim);
-    assert_eq!(sim.kept().len(), 1);
+    assert_eq!(sim.quarantined().len(), 1);
     assert_eq!(mail_subjects(&sim)[0], "[gridbell] quarantined: unknown");
 }
 
@@ -248,7 +251,7 @@ fn what_a_message_just_carries_is_published_and_no_byte_more() {
         accepted(&sim, "openvolt-prod", &event.to_string());
         run_for(&sim, 5);
         let published: Vec<usize> = sim.signals().iter().map(|signal| signal.body.len()).collect();
-        (published, sim.kept().len())
+        (published, sim.quarantined().len())
     };
     let room = LIMIT_BYTES - play(0).0[0];
     assert_eq!(play(room), (vec![LIMIT_BYTES], 0));
@@ -266,7 +269,7 @@ fn what_no_message_can_carry_is_quarantined_and_blocks_nothing() {
     };
     let large = accepted(&sim, "openvolt-prod", &event("dlv-1", &"x".repeat(1_200_000)).to_string());
     drain(&sim);
-    assert!(sim.signals().is_empty() && sim.kept().contains_key(&large));
+    assert!(sim.signals().is_empty() && sim.quarantined().contains_key(&large));
     assert_eq!(mail_subjects(&sim)[0], "[gridbell] quarantined: openvolt-prod/account");
     accepted(&sim, "openvolt-prod", &event("dlv-2", "x").to_string());
     drain(&sim);

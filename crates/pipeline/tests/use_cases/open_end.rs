@@ -205,9 +205,9 @@ fn acknowledging_the_question_does_not_end_it() {
 #[test]
 fn a_question_is_asked_once_a_day_whatever_dies_or_comes_twice() {
     for (port, toxic) in [
-        ("outlet.alert", Toxic::CrashBefore),
-        ("outlet.alert", Toxic::CrashAfter),
-        ("outlet.alert", Toxic::Refuse),
+        ("jobs.alert", Toxic::CrashBefore),
+        ("jobs.alert", Toxic::CrashAfter),
+        ("jobs.alert", Toxic::Refuse),
         ("alerts.write", Toxic::CrashAfter),
         ("alerts.write", Toxic::LoseAnswer),
         ("mailer.send", Toxic::Refuse),

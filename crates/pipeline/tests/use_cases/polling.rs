@@ -173,7 +173,7 @@ fn of_a_list_of_any_length_each_dispatch_is_published() {
     run_for(&sim, 470);
     assert_eq!(published(&sim).len(), 450);
     assert!(!mail_subjects(&sim).iter().any(|subject| subject.contains("source-down")), "{:?}", mail_subjects(&sim));
-    let messages = sim.calls().iter().filter(|call| call.port == "outlet.deliver").count();
+    let messages = sim.calls().iter().filter(|call| call.port == "jobs.deliver").count();
     assert!((5..80).contains(&messages), "{messages} messages carry the list");
     let one = polling(16);
     lists(&one, &vec![between("dkmq", 0, "2023-12-01T16:30:00Z", None); 2_000]);
@@ -231,10 +231,10 @@ fn a_list_that_kills_the_hydrator_is_mailed() {
     for dies_over_hints in [0, 1] {
         let sim = polling(23);
         sim.fault("api.fetch", Toxic::CrashBefore, Times::Always);
-        sim.fault("outlet.alert", Toxic::CrashBefore, Times::First(dies_over_hints));
+        sim.fault("jobs.alert", Toxic::CrashBefore, Times::First(dies_over_hints));
         run_for(&sim, 3_600);
         assert_eq!(mail_subjects(&sim), ["[gridbell] source-down: voltus-prod"]);
-        assert!(sim.kept().is_empty() && sim.queued(Inner::RetriesDead).is_empty());
+        assert!(sim.quarantined().is_empty() && sim.queued(Inner::RetriesDead).is_empty());
         sim.heal();
         run_for(&sim, 400);
         assert_eq!(mail_subjects(&sim)[1..], ["[gridbell] Resolved: source-down: voltus-prod"]);

@@ -342,14 +342,14 @@ fn a_foreign_message_is_quarantined() {
     let sim = sim(1);
     sim.put(Inner::Retries, "nonsense");
     drain(&sim);
-    let (_, kept) = sim.kept().pop_first().expect("kept");
+    let (_, kept) = sim.quarantined().pop_first().expect("kept");
     assert_eq!(kept.job.body().unwrap().unwrap(), "nonsense");
     assert_eq!(mail_subjects(&sim)[0], "[gridbell] quarantined: unknown");
 }
 
 #[test]
 fn a_retrier_whose_ports_fail_leaves_its_message() {
-    for port in ["deliveries.book", "outlet.deliver", "deliveries.quarantine", "outlet.alert"] {
+    for port in ["deliveries.book", "jobs.deliver", "deliveries.quarantine", "jobs.alert"] {
         for toxic in Toxic::ALL {
             let unreadable = accepted_unreadable(port, toxic);
             assert_eq!(mail_subjects(&unreadable)[0], "[gridbell] quarantined: voltus-prod", "{port} {toxic:?}");
@@ -367,7 +367,7 @@ fn accepted_unreadable(port: &'static str, toxic: Toxic) -> Simulation {
     sim.fault(port, toxic, Times::First(2));
     let delivery = accepted(&sim, "voltus-prod", "[]");
     drain(&sim);
-    assert!(sim.kept().contains_key(&delivery));
+    assert!(sim.quarantined().contains_key(&delivery));
     sim
 }
 

@@ -47,11 +47,11 @@ fn a_mail_that_is_to_come_costs_a_few_messages_and_none_hops() {
         pass(&sim, 40);
         assert_eq!(sim.mails().len(), mails, "{name}");
         // Besides the review of each minute: timers and flushes.
-        let by_alerter = |call: &&simulation::Call| call.port == "outlet.alert" && call.function == Function::Alerter;
+        let by_alerter = |call: &&simulation::Call| call.port == "jobs.alert" && call.function == Function::Alerter;
         let sent = sim.calls().iter().filter(by_alerter).count();
         assert!(sent <= 3 * (mails - 1), "{name}: {sent}");
         let reviews =
-            sim.calls().iter().filter(|call| call.port == "outlet.alert" && call.function == Function::Sweeper).count();
+            sim.calls().iter().filter(|call| call.port == "jobs.alert" && call.function == Function::Sweeper).count();
         assert!((38..=40).contains(&reviews), "{name}: {reviews}");
     }
 }

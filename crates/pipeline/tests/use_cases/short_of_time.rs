@@ -7,7 +7,7 @@ use pipeline::{
     hydrate::{Hydrate, overlap_view::OverlapViews},
     job::Message,
     messages::{self, ToHydrate, ToRetry},
-    polling::budget::Shares,
+    polling::budget::LocalBudgets,
     ports::{Clock, Ports, Random},
 };
 use serde_json::json;
@@ -73,7 +73,7 @@ fn hydrate(sim: &Simulation, messages: Vec<Message>, (step_s, left_ms): (i64, i6
             api: ports,
             deliveries: ports,
             job_queue: ports,
-            shares: &Shares::default(),
+            local_budgets: &LocalBudgets::default(),
             host: &Hurried { invocation: ports, step_s, left_ms, fetches: Cell::new(0) },
             views: &OverlapViews::default(),
         };

@@ -180,7 +180,7 @@ fn facts_of_a_list_that_cannot_be_stored_are_tried_again() {
     sim.fault("dispatches.write", simulation::Toxic::Refuse, simulation::Times::First(30));
     run_for(&sim, 600);
     assert_eq!(published(&sim).len(), 250);
-    assert!(sim.bookings().is_empty() && sim.kept().is_empty());
+    assert!(sim.bookings().is_empty() && sim.quarantined().is_empty());
 }
 
 #[test]

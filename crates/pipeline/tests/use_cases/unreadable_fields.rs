@@ -147,7 +147,7 @@ fn a_push_and_its_redeliveries_notify_once() {
 #[test]
 fn a_hydrator_that_dies_between_hint_and_write_makes_one_mail() {
     for toxic in [Toxic::CrashBefore, Toxic::CrashAfter, Toxic::Refuse, Toxic::LoseAnswer] {
-        for port in ["outlet.alert", "dispatches.write"] {
+        for port in ["jobs.alert", "dispatches.write"] {
             let sim = sim(1);
             sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus_with("/program/market", "7"))]);
             sim.fault(port, toxic, Times::First(1));
@@ -204,7 +204,7 @@ fn an_unreadable_answer_is_given_up_after_a_few_attempts() {
         let asked = sim.fetches().len();
         assert!((5..=6).contains(&asked), "{answer}: {asked} attempts");
         assert!(sim.bookings().is_empty() && sim.signals().is_empty());
-        assert_eq!(sim.kept().len(), 1);
+        assert_eq!(sim.quarantined().len(), 1);
         assert_eq!(mail_subjects(&sim), [QUARANTINED], "{answer}");
         pass(&sim, jiff::SignedDuration::from_hours(22));
         assert_eq!(
@@ -224,7 +224,7 @@ fn an_answer_that_can_be_read_at_a_later_attempt_is_taken() {
     accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
     run_for(&sim, 120);
     assert_eq!(types(&sim, VOLTUS), ["dispatch.scheduled"]);
-    assert!(sim.kept().is_empty());
+    assert!(sim.quarantined().is_empty());
 }
 
 #[test]

@@ -139,7 +139,7 @@ type Outcome = (BTreeMap<String, Vec<String>>, Vec<String>, Vec<String>);
 
 fn outcome(sim: &Simulation) -> Outcome {
     let types = published(sim).into_iter().map(|(subject, stream)| (subject, stream.types)).collect();
-    let mut kept: Vec<String> = sim.kept().into_values().map(|kept| kept.job.body().unwrap().unwrap()).collect();
+    let mut kept: Vec<String> = sim.quarantined().into_values().map(|kept| kept.job.body().unwrap().unwrap()).collect();
     let mut mails = mail_subjects(sim);
     for list in [&mut kept, &mut mails] {
         list.sort();
@@ -162,7 +162,7 @@ fn nothing_is_left(sim: &Simulation) {
     {
         assert!(sim.queued(queue).is_empty(), "{queue:?}: {:?}", sim.queued(queue));
     }
-    assert!(sim.dispatches().all().iter().all(|record| record.outbox.is_empty()), "something is owed");
+    assert!(sim.dispatches().all().iter().all(|record| record.outbox.is_empty()), "a signal is still in an outbox");
 }
 
 /// Plays a scenario without faults, then once for each call of a port and each fault.

@@ -25,7 +25,7 @@ fn announced(periods: &[(&str, &str)]) -> Parsed {
 }
 
 #[test]
-fn webhooks_become_looks_or_account_events() {
+fn webhooks_become_fetch_requests_or_account_events() {
     check_fixtures!("fixtures/webhook_*.json", "reading", |body| shown(&Openvolt, &parse(&Openvolt, body)));
 }
 

@@ -8,7 +8,7 @@ const CREATE: &str = include_str!("fixtures/webhook_create.json");
 const LISTED: &str = include_str!("fixtures/answer_list.json");
 
 #[test]
-fn webhooks_become_looks() {
+fn webhooks_become_fetch_requests() {
     check_fixtures!("fixtures/webhook_*.json", "reading", |body| shown(&Voltus, &parse(&Voltus, body)));
 }
 

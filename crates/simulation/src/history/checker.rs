@@ -66,7 +66,7 @@ pub struct Checker {
     /// Subject and version → when its acknowledgement was noted.
     pub(super) noted: BTreeMap<(String, Numbered), Timestamp>,
     /// Source and body.
-    pub(super) kept: Vec<(String, String)>,
+    pub(super) quarantined: Vec<(String, String)>,
     /// Queue and body.
     pub(super) dead: Vec<(String, String)>,
     pub(super) left: Vec<String>,
@@ -90,7 +90,7 @@ impl Checker {
             signals: Signals::default(),
             mails: Mails::default(),
             noted: BTreeMap::new(),
-            kept: Vec::new(),
+            quarantined: Vec::new(),
             dead: Vec::new(),
             left: Vec::new(),
             timed_out: 0,
@@ -137,7 +137,7 @@ impl Checker {
                 self.noted.entry((subject.clone(), *version)).or_insert(at);
             }
             Event::Stored { subject, version } => return self.signals.stored(subject, *version),
-            Event::Kept { source, body } => self.kept.push((source.clone(), body.clone())),
+            Event::Quarantined { source, body } => self.quarantined.push((source.clone(), body.clone())),
             Event::Dead { queue, body } => self.dead.push((queue.clone(), body.clone())),
             Event::Left { still } => self.left.push(still.clone()),
         }

@@ -76,7 +76,7 @@ fn acknowledgement(seen: &Checker, story: &ProviderTimeline) -> Option<Broken> {
         };
         if !superseded && !over && !acknowledged && !seen.mails.at_risk_by(limit, &story.subject) {
             let what = format!("{} was due at {due} and neither acknowledged nor mailed by {limit}", signal.number);
-            return Some(Broken::new("told-in-time", &story.subject, what));
+            return Some(Broken::new("notified-in-time", &story.subject, what));
         }
     }
     None
@@ -110,7 +110,7 @@ fn hydration(seen: &Checker, (number, story): (usize, &ProviderTimeline)) -> Opt
         if !reflected && !mailed && !unsearched {
             let what =
                 format!("version {version}, accepted at {}, is neither reflected nor mailed by {limit}", accepted.at);
-            return Some(Broken::new("told-in-time", &story.subject, what));
+            return Some(Broken::new("notified-in-time", &story.subject, what));
         }
     }
     None

@@ -67,14 +67,15 @@ fn streams(seen: &Checker) -> Vec<Broken> {
 fn poison(seen: &Checker) -> Vec<Broken> {
     let mut found = Vec::new();
     for accepted in seen.accepted.iter().filter(|accepted| accepted.about == About::Poison) {
-        let quarantined = seen.kept.iter().any(|(source, body)| *source == accepted.source && *body == accepted.body);
+        let quarantined =
+            seen.quarantined.iter().any(|(source, body)| *source == accepted.source && *body == accepted.body);
         let mailed = seen.mails.subjects().any(|mail| {
             (mail.contains("quarantined") || mail.contains("unknown-event")) && mail.contains(&*accepted.source)
         });
         let excused = seen.circumstances.ours_fail && !seen.is_complete;
         if !quarantined || !(mailed || excused) {
             let what = format!("{} was quarantined: {quarantined}, mailed: {mailed}", accepted.body);
-            found.push(Broken::new("poison-is-kept", &accepted.source, what));
+            found.push(Broken::new("poison-is-quarantined", &accepted.source, what));
         }
     }
     found

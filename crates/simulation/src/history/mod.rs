@@ -147,7 +147,7 @@ pub enum Event {
         version: Numbered,
     },
     /// At the end: a body is quarantined.
-    Kept {
+    Quarantined {
         /// Its source.
         source: String,
         /// The body.

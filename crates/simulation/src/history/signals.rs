@@ -205,7 +205,7 @@ impl Signals {
                 for (which, (its_subject, its_kind, expected)) in happening.signals.iter().enumerate() {
                     if its_subject == subject && its_kind == kind && mismatch(expected, data).is_none() {
                         return if self.happenings.insert((number, place, which), epoch) == Some(epoch) {
-                            broken("told-once", subject, format!("{kind} is published twice"))
+                            broken("published-once", subject, format!("{kind} is published twice"))
                         } else {
                             Ok(())
                         };

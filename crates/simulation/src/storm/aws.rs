@@ -58,8 +58,8 @@ impl Aws {
     /// The duration of a call of that port.
     pub(super) fn range(&self, port: &str) -> Range {
         match port {
-            "outlet.deliver" | "outlet.retry" | "outlet.alert" | "deliveries.take" | "signals.send"
-            | "queues.depth" | "signals.backlog" => self.sqs_ms,
+            "jobs.deliver" | "jobs.retry" | "jobs.alert" | "deliveries.take" | "signals.send" | "queues.depth"
+            | "signals.backlog" => self.sqs_ms,
             "mailer.send" => self.ses_ms,
             "dispatches.active" | "dispatches.due" | "dispatches.unsent" | "deliveries.firing"
             | "deliveries.overdue" | "deliveries.events" | "alerts.open" | "alerts.waiting" => self.query_ms,

@@ -62,7 +62,7 @@ fn evidence(state: &mut State, config: &Config, condition: &Condition, now: Time
     let mut events: Vec<NotedEvent> = state
         .events
         .values()
-        .filter(|noted| noted.alone || !noted.kept.is_empty())
+        .filter(|noted| noted.alone || !noted.quarantined.is_empty())
         .map(|noted| noted.event.clone())
         .filter(|event| event.condition == *condition && now.duration_since(event.at) < QUIET)
         .collect();

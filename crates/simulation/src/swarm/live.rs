@@ -265,7 +265,7 @@ impl State {
             number.is_some_and(|number| number >= current as u64)
         };
         let (mut answer, fault) = model.answer(((!*healed).then_some(scenario), random), *now, source, request, shown);
-        if *saboteur == Some(Saboteur::KeyInTrouble) && answer.is_err() {
+        if *saboteur == Some(Saboteur::KeyInFailure) && answer.is_err() {
             answer = Err(FetchError::Answer(format!("the provider did not like {API_KEY}")));
         }
         journal.note(*now, "fetch", || {

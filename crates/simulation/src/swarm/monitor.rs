@@ -134,14 +134,14 @@ fn dispatch_subject(body: &str) -> Option<String> {
 
 /// The lines that are known only at the end.
 fn left(state: &mut State) -> Vec<Line> {
-    let kept = state.kept.values().filter_map(|kept| {
-        let body = match &kept.job.kind {
+    let quarantined = state.quarantined.values().filter_map(|quarantined| {
+        let body = match &quarantined.job.kind {
             JobKind::Stored(stored) => state.body(stored)?,
-            _ => kept.job.body()?.ok()?,
+            _ => quarantined.job.body()?.ok()?,
         };
-        Some(Event::Kept { source: kept.job.source.clone(), body })
+        Some(Event::Quarantined { source: quarantined.job.source.clone(), body })
     });
-    let mut events: Vec<Event> = kept.collect();
+    let mut events: Vec<Event> = quarantined.collect();
     for queue in [Inner::RetriesDead, Inner::AlertsDead] {
         let dead = state.queue(queue).messages().iter();
         events.extend(dead.map(|message| Event::Dead { queue: format!("{queue:?}"), body: message.body.clone() }));

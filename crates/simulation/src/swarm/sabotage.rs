@@ -73,7 +73,7 @@ saboteurs! {
     /// A signal gets a new deduplication id each time.
     FreshDeduplicationId "fresh-deduplication-id",
     /// An error's text contains the key.
-    KeyInTrouble "key-in-trouble",
+    KeyInFailure "key-in-failure",
     /// A restored table continues in the old epoch.
     RestoreWithoutEpoch "restore-without-epoch",
     /// The receiver accepts any token.

@@ -197,7 +197,7 @@ pub(crate) struct Scenario {
 }
 
 /// The services that an outage can affect, by the start of their ports' names.
-const SERVICES: [&str; 7] = ["deliveries.take", "outlet", "dispatches", "signals", "alerts", "mailer", "deliveries"];
+const SERVICES: [&str; 7] = ["deliveries.take", "jobs", "dispatches", "signals", "alerts", "mailer", "deliveries"];
 
 /// The size of a signal with about two sites: a dispatch over more comes in parts.
 const SMALL_SIGNAL_BYTES: usize = 1_500;

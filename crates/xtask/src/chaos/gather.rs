@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use aws::dynamo::{Kept, Wanted};
+use aws::dynamo::{StoredJob, Wanted};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     job::JobKind,
@@ -63,12 +63,12 @@ async fn left(console: &Console) -> Result<Vec<String>> {
     }
     let now = times::now();
     let table = console.dispatches();
-    let owed = table.unsent(now).await?.len();
-    left.extend((owed > 0).then(|| format!("signals of {owed} subjects are pending in the outbox")));
+    let unsent = table.unsent(now).await?.len();
+    left.extend((unsent > 0).then(|| format!("signals of {unsent} subjects are pending in the outbox")));
     let overdue = table.due(now - OVERDUE).await?.len();
     left.extend((overdue > 0).then(|| format!("{overdue} deadlines have passed")));
-    let kept = console.deliveries().all(None).await?;
-    let booked = kept.found.iter().filter(|kept| matches!(kept, Kept::Failing(_))).count();
+    let stored = console.deliveries().all(None).await?;
+    let booked = stored.found.iter().filter(|stored| matches!(stored, StoredJob::Failing(_))).count();
     left.extend((booked > 0).then(|| format!("{booked} attempts are booked")));
     let incidents = console.incidents().all(false).await?;
     let waiting = incidents.found.iter().filter(|incident| incident.waiting.is_some()).count();
@@ -100,17 +100,18 @@ pub(super) async fn in_the_end(
     }));
     let unreadable = incidents.unreadable.into_iter().chain(records.unreadable);
     let deliveries = console.deliveries();
-    let kept = deliveries.all(None).await?;
-    let unreadable = unreadable.chain(kept.unreadable).map(|key| Event::Left { still: format!("{key} is unreadable") });
+    let stored = deliveries.all(None).await?;
+    let unreadable =
+        unreadable.chain(stored.unreadable).map(|key| Event::Left { still: format!("{key} is unreadable") });
     events.extend(unreadable);
-    for kept in kept.found {
-        let Kept::PutAside(aside) = kept else { continue };
-        let job = deliveries.quarantined(&aside.id).await?.map(|kept| kept.job);
+    for stored in stored.found {
+        let StoredJob::Quarantined(quarantined) = stored else { continue };
+        let job = deliveries.quarantined(&quarantined.id).await?.map(|stored| stored.job);
         let body = match job.as_ref().map(|job| &job.kind) {
             Some(JobKind::Stored(stored)) => deliveries.body(stored).await?,
             _ => job.and_then(|job| job.body()).transpose().ok().flatten(),
         };
-        events.extend(body.map(|body| Event::Kept { source: aside.source, body }));
+        events.extend(body.map(|body| Event::Quarantined { source: quarantined.source, body }));
     }
     for name in ["retries_dead", "alerts_dead"] {
         let messages = super::run::queue(stack, name)?.receive().await?;

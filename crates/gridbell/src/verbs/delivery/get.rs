@@ -1,7 +1,7 @@
 //! `delivery get`.
 
 use anyhow::{Result, bail};
-use aws::dynamo::Kept;
+use aws::dynamo::StoredJob;
 use dispatch::text::clip;
 use pipeline::{
     job::{Failure, Job, JobKind},
@@ -127,17 +127,17 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
         return Ok(Found { view: DeliveryView::from(&dead), job, dead: Some(dead) });
     }
     let table = console.deliveries();
-    let Some(kept) = table.kept(id).await.map_err(|error| console.refusal(error))? else {
+    let Some(stored) = table.job(id).await.map_err(|error| console.refusal(error))? else {
         bail!(
             "nothing fails and nothing is quarantined under {}: what went through is not kept; `gridbell delivery list` names the rest",
             show::name(id)
         );
     };
-    let job = match &kept {
-        Kept::PutAside(_) => {
+    let job = match &stored {
+        StoredJob::Quarantined(_) => {
             table.quarantined(id).await.map_err(|error| console.refusal(error))?.map(|quarantined| quarantined.job)
         }
-        Kept::Failing(failing) => failing.kind.clone().map(|kind| Job {
+        StoredJob::Failing(failing) => failing.kind.clone().map(|kind| Job {
             delivery: failing.delivery.clone(),
             source: failing.source.clone(),
             received_at: failing.received_at,
@@ -148,7 +148,7 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
             kind,
         }),
     };
-    Ok(Found { view: DeliveryView::from(&kept), job, dead: None })
+    Ok(Found { view: DeliveryView::from(&stored), job, dead: None })
 }
 
 fn text(view: &DeliveryView, (body, fetch): (Option<&str>, Option<&Value>), clock: &Clockface, paint: Paint) -> String {

@@ -1,6 +1,6 @@
 //! A delivery that did not go through, as people and scripts see it.
 
-use aws::dynamo::{Failing, Kept, PutAside};
+use aws::dynamo::{Failing, QuarantinedJob, StoredJob};
 use jiff::Timestamp;
 use pipeline::job::{Failure, JobKind};
 use serde::Serialize;
@@ -51,11 +51,11 @@ pub struct DeliveryView {
     pub replayed_as: Option<String>,
 }
 
-impl From<&Kept> for DeliveryView {
-    fn from(kept: &Kept) -> Self {
-        match kept {
-            Kept::Failing(failing) => Self::from(&**failing),
-            Kept::PutAside(aside) => Self::from(aside),
+impl From<&StoredJob> for DeliveryView {
+    fn from(stored: &StoredJob) -> Self {
+        match stored {
+            StoredJob::Failing(failing) => Self::from(&**failing),
+            StoredJob::Quarantined(quarantined) => Self::from(quarantined),
         }
     }
 }
@@ -82,20 +82,20 @@ impl From<&Failing> for DeliveryView {
     }
 }
 
-impl From<&PutAside> for DeliveryView {
-    fn from(aside: &PutAside) -> Self {
+impl From<&QuarantinedJob> for DeliveryView {
+    fn from(quarantined: &QuarantinedJob) -> Self {
         Self {
-            id: aside.id.clone(),
+            id: quarantined.id.clone(),
             kind: DeliveryKind::Quarantined,
-            source: aside.source.clone(),
-            received_at: aside.received_at,
-            at: aside.at,
-            failure: aside.kind.clone(),
-            reason: aside.reason.clone(),
-            about: aside.id.split_once('/').map(|(_, about)| about.to_owned()),
+            source: quarantined.source.clone(),
+            received_at: quarantined.received_at,
+            at: quarantined.at,
+            failure: quarantined.kind.clone(),
+            reason: quarantined.reason.clone(),
+            about: quarantined.id.split_once('/').map(|(_, about)| about.to_owned()),
             attempt: None,
             next_at: None,
-            replayed_as: aside.replayed_as.clone(),
+            replayed_as: quarantined.replayed_as.clone(),
         }
     }
 }
@@ -122,12 +122,12 @@ impl Chosen {
         now: Timestamp,
     ) -> anyhow::Result<(Vec<DeliveryView>, Vec<String>)> {
         self.since(now)?;
-        let kept = console.deliveries().all(self.source.as_deref()).await.map_err(|error| console.refusal(error))?;
-        let mut views: Vec<DeliveryView> = kept.found.iter().map(DeliveryView::from).collect();
+        let stored = console.deliveries().all(self.source.as_deref()).await.map_err(|error| console.refusal(error))?;
+        let mut views: Vec<DeliveryView> = stored.found.iter().map(DeliveryView::from).collect();
         if self.kind.is_none_or(|kind| kind == DeliveryKind::DeadLetter) {
             views.extend(dead::all(console).await?.iter().map(DeliveryView::from));
         }
-        Ok((self.of(views, now)?, kept.unreadable))
+        Ok((self.of(views, now)?, stored.unreadable))
     }
 
     fn since(&self, now: Timestamp) -> anyhow::Result<Timestamp> {

@@ -1,6 +1,6 @@
 //! Snapshots of the output of `dispatch`, from fixed records.
 
-use aws::dynamo::{Failing, Kept, PutAside};
+use aws::dynamo::{Failing, QuarantinedJob, StoredJob};
 use dispatch::Subject;
 use pipeline::{
     job::{Failure, FailureKind},
@@ -111,7 +111,7 @@ fn steps_of_the_silent_one() -> Vec<Step> {
         failures: vec![Failure::new(FailureKind::Provider, at("2026-03-01T11:59:00Z"), "the provider answered 500")],
         kind: None,
     };
-    let aside = PutAside {
+    let quarantined = QuarantinedJob {
         id: format!("{DELIVERY}/voltus-prod/silent"),
         source: "voltus-prod".to_owned(),
         received_at: at("2026-03-01T11:40:00Z"),
@@ -120,10 +120,10 @@ fn steps_of_the_silent_one() -> Vec<Step> {
         reason: "the answer is about another dispatch".to_owned(),
         replayed_as: Some(other.to_owned()),
     };
-    let kept = [Kept::PutAside(aside), Kept::Failing(Box::new(failing))];
+    let stored = [StoredJob::Quarantined(quarantined), StoredJob::Failing(Box::new(failing))];
     // The failing delivery is not in the record, and does not say what it fetches.
     let incidents = [incident(&silent.subject), incident(&Subject::dispatch("voltus-prod", "other"))];
-    timeline::steps(&silent.subject, Some(&silent), &kept, &incidents)
+    timeline::steps(&silent.subject, Some(&silent), &stored, &incidents)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use aws::dynamo::{Failing, Kept, PutAside};
+use aws::dynamo::{Failing, QuarantinedJob, StoredJob};
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
@@ -48,11 +48,11 @@ impl TimelineArgs {
             deliveries.all(Some(subject.source())),
             incidents.all(false),
         );
-        let (record, kept, incidents) = found.map_err(|error| console.refusal(error))?;
-        for unreadable in kept.unreadable.iter().chain(&incidents.unreadable) {
+        let (record, stored, incidents) = found.map_err(|error| console.refusal(error))?;
+        for unreadable in stored.unreadable.iter().chain(&incidents.unreadable) {
             show::aside(&format!("cannot be read: {unreadable}"));
         }
-        let steps = steps(&subject, record.as_ref(), &kept.found, &incidents.found);
+        let steps = steps(&subject, record.as_ref(), &stored.found, &incidents.found);
         if steps.is_empty() {
             bail!(
                 "nothing is known of {}: `gridbell dispatch list --all` names the dispatches that there are",
@@ -70,16 +70,18 @@ impl TimelineArgs {
 pub(crate) fn steps(
     subject: &Subject,
     record: Option<&SubjectRecord>,
-    kept: &[Kept],
+    stored: &[StoredJob],
     incidents: &[Incident],
 ) -> Vec<Step> {
     let mut steps = record.map(of_record).unwrap_or_default();
     let deliveries: BTreeSet<String> = steps.iter().filter_map(|step| step.delivery.clone()).collect();
-    for kept in kept {
-        match kept {
-            Kept::Failing(failing) if concerns(failing, subject, &deliveries) => steps.extend(of_failing(failing)),
-            Kept::PutAside(aside) if is_of(aside, subject, &deliveries) => steps.push(of_quarantined(aside)),
-            Kept::Failing(_) | Kept::PutAside(_) => {}
+    for stored in stored {
+        match stored {
+            StoredJob::Failing(failing) if concerns(failing, subject, &deliveries) => steps.extend(of_failing(failing)),
+            StoredJob::Quarantined(quarantined) if is_of(quarantined, subject, &deliveries) => {
+                steps.push(of_quarantined(quarantined));
+            }
+            StoredJob::Failing(_) | StoredJob::Quarantined(_) => {}
         }
     }
     let known: BTreeSet<String> = steps.iter().filter_map(|step| step.delivery.clone()).collect();
@@ -152,15 +154,16 @@ fn of_failing(failing: &Failing) -> Vec<Step> {
 }
 
 /// A quarantined request is stored under the delivery and the request's key.
-fn is_of(aside: &PutAside, subject: &Subject, deliveries: &BTreeSet<String>) -> bool {
-    let (delivery, fetch) = aside.id.split_once('/').map_or((aside.id.as_str(), None), |(id, fetch)| (id, Some(fetch)));
+fn is_of(quarantined: &QuarantinedJob, subject: &Subject, deliveries: &BTreeSet<String>) -> bool {
+    let (delivery, fetch) =
+        quarantined.id.split_once('/').map_or((quarantined.id.as_str(), None), |(id, fetch)| (id, Some(fetch)));
     fetch == Some(subject.as_str()) || deliveries.contains(delivery)
 }
 
-fn of_quarantined(aside: &PutAside) -> Step {
-    let PutAside { id, kind, reason, replayed_as, .. } = aside.clone();
+fn of_quarantined(quarantined: &QuarantinedJob) -> Step {
+    let QuarantinedJob { id, kind, reason, replayed_as, .. } = quarantined.clone();
     let delivery = id.split('/').next().map(str::to_owned);
-    Step { delivery, ..step(aside.at, Known::Quarantined { id, kind, reason, replayed_as }) }
+    Step { delivery, ..step(quarantined.at, Known::Quarantined { id, kind, reason, replayed_as }) }
 }
 
 /// A stage counts as mailed once SES has accepted its mail; until then the mail is pending.

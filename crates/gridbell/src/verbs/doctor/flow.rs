@@ -1,6 +1,6 @@
 //! Checks of the data flow: the heartbeat, each source's latest change, failures, open incidents.
 
-use aws::dynamo::{Kept, Wanted};
+use aws::dynamo::{StoredJob, Wanted};
 use pipeline::ports::{Answered, Health};
 
 use super::{Check, CheckResult, Examined};
@@ -61,20 +61,21 @@ async fn last(examined: &Examined<'_>) -> Vec<CheckResult> {
 }
 
 async fn failing(examined: &Examined<'_>) -> Vec<CheckResult> {
-    let kept = match examined.console.deliveries().all(None).await {
-        Ok(kept) => kept.found,
+    let stored = match examined.console.deliveries().all(None).await {
+        Ok(stored) => stored.found,
         Err(error) => return vec![CheckResult::unknown(FAILING, examined.console.refusal(error).to_string())],
     };
-    let waiting = |kept: &&Kept| matches!(kept, Kept::PutAside(aside) if aside.replayed_as.is_none());
-    let (aside, failing) = (
-        kept.iter().filter(waiting).count(),
-        kept.iter()
-            .filter(|kept| matches!(kept, Kept::Failing(failing) if failing.next_at > examined.clock.now))
+    let waiting = |stored: &&StoredJob| matches!(stored, StoredJob::Quarantined(quarantined) if quarantined.replayed_as.is_none());
+    let (quarantined, failing) = (
+        stored.iter().filter(waiting).count(),
+        stored
+            .iter()
+            .filter(|stored| matches!(stored, StoredJob::Failing(failing) if failing.next_at > examined.clock.now))
             .count(),
     );
-    vec![match (failing, aside) {
+    vec![match (failing, quarantined) {
         (0, 0) => CheckResult::good(FAILING, "none fails, none is quarantined"),
-        (failing, aside) => CheckResult::notice(FAILING, format!("{failing} failing, {aside} quarantined"))
+        (failing, quarantined) => CheckResult::notice(FAILING, format!("{failing} failing, {quarantined} quarantined"))
             .mend("`gridbell delivery list` says why; `gridbell delivery replay` after a mend"),
     }]
 }

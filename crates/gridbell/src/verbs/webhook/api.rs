@@ -139,7 +139,7 @@ impl Api {
                 "it points elsewhere, which is not followed since the key would go along; check api_url".to_owned()
             }
             400 => {
-                "the request was not taken as it is; a missing key and a hook that does not answer are told so as well"
+                "the request was not taken as it is; a missing key and a hook that does not answer give the same answer"
                     .to_owned()
             }
             401 | 403 => format!("the API key is not accepted; check that api_key is a key for {}", self.base()),

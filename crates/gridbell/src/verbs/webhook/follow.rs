@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use aws::dynamo::Kept;
+use aws::dynamo::StoredJob;
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::ports::Dispatches;
@@ -78,14 +78,16 @@ pub(super) async fn to_delivery(opened: &Opened, since: Timestamp, within: Durat
 
 /// The source's newest failure or quarantine since then, in words.
 async fn latest_failure(opened: &Opened, since: Timestamp) -> Result<Option<String>> {
-    let kept =
+    let stored =
         opened.console.deliveries().all(Some(&opened.name)).await.map_err(|error| opened.console.refusal(error))?;
-    let failures = kept.found.into_iter().map(|kept| match kept {
-        Kept::Failing(failing) => {
+    let failures = stored.found.into_iter().map(|stored| match stored {
+        StoredJob::Failing(failing) => {
             let why = failing.failures.last().map_or_else(String::new, |failure| failure.detail.clone());
             (failing.received_at, format!("delivery {} is being tried again: {why}", failing.delivery))
         }
-        Kept::PutAside(put) => (put.received_at, format!("delivery {} was quarantined: {}", put.id, put.reason)),
+        StoredJob::Quarantined(put) => {
+            (put.received_at, format!("delivery {} was quarantined: {}", put.id, put.reason))
+        }
     });
     Ok(failures.filter(|(at, _)| *at > since).max_by_key(|(at, _)| *at).map(|(_, text)| text))
 }

@@ -105,8 +105,8 @@ async fn nothing_is_registered_before_our_own_receiver_answers_as_it_must() {
     let http = http_client().expect("a client");
     assert!(said(probe::probe(&http, known("voltus"), &bench.endpoint, Some(&outside)).await).contains("with --url"));
     // Voltus' own findings are reported as well.
-    let told = said(voltus::register(&bench.api(), &bench.endpoint).await);
-    assert!(told.starts_with("nothing is registered: voltus answered 400 (the webhook's url did not"), "{told}");
+    let message = said(voltus::register(&bench.api(), &bench.endpoint).await);
+    assert!(message.starts_with("nothing is registered: voltus answered 400 (the webhook's url did not"), "{message}");
 }
 
 #[tokio::test]
@@ -128,8 +128,8 @@ async fn what_a_refusal_means_is_said_in_one_line() {
         ("404*1", "check api_url"),
     ] {
         bench.misbehave(fault);
-        let told = said(voltus::list(&bench.api()).await);
-        assert!(told.contains(expected), "{fault}: {told}");
+        let message = said(voltus::list(&bench.api()).await);
+        assert!(message.contains(expected), "{fault}: {message}");
     }
 }
 
@@ -160,7 +160,7 @@ async fn an_answer_is_read_by_its_bytes_and_not_by_its_headers() {
     for (path, .., expected) in answers {
         match (api.call(reqwest::Method::GET, path, None).await, expected) {
             (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{path}"),
-            (Err(told), Err(expected)) => assert!(told.to_string().contains(expected), "{path}: {told}"),
+            (Err(message), Err(expected)) => assert!(message.to_string().contains(expected), "{path}: {message}"),
             (came, _) => panic!("{path}: {came:?}"),
         }
     }
@@ -241,11 +241,11 @@ async fn leaps_put_is_read_back_where_its_answer_says_nothing() {
     bench.misbehave("other-shape*1");
     bench.misbehave("500*2");
     let elsewhere = endpoint("http://127.0.0.1:9/hooks/other", "t0");
-    let told = said(leap::register(&bench.api(), leap::Level::Meter, &elsewhere, set).await);
-    assert!(told.contains("it may be set or not"), "{told}");
+    let message = said(leap::register(&bench.api(), leap::Level::Meter, &elsewhere, set).await);
+    assert!(message.contains("it may be set or not"), "{message}");
     bench.misbehave("500*1");
-    let told = said(leap::register(&bench.api(), leap::Level::Meter, &elsewhere, set).await);
-    assert!(told.starts_with("nothing is changed: what is set now cannot be read"), "{told}");
+    let message = said(leap::register(&bench.api(), leap::Level::Meter, &elsewhere, set).await);
+    assert!(message.starts_with("nothing is changed: what is set now cannot be read"), "{message}");
 }
 
 #[tokio::test]

@@ -28,9 +28,9 @@ const MAX_BODY: usize = 8_000;
 pub(super) async fn list(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let clock = app.clock();
     let source = fields.get("source");
-    let (kept, dead, sources) = futures_util::join!(app.access.kept(source), app.access.dead_letters(), app.sources());
-    let kept = kept?;
-    let mut views: Vec<DeliveryView> = kept.found.iter().map(DeliveryView::from).collect();
+    let (jobs, dead, sources) = futures_util::join!(app.access.jobs(source), app.access.dead_letters(), app.sources());
+    let jobs = jobs?;
+    let mut views: Vec<DeliveryView> = jobs.found.iter().map(DeliveryView::from).collect();
     let failed = dead.as_ref().err().map(|error| missing("Dead letters", error));
     views.extend(dead.unwrap_or_default());
     let kind = fields.get("kind").and_then(|kind| KINDS.into_iter().find(|one| word(one) == kind));
@@ -57,7 +57,7 @@ pub(super) async fn list(app: &Arc<App>, fields: &Fields) -> Result<Page> {
         @if let Some(failed) = failed { (failed) }
         @if !views.is_empty() { (table(list.shown, &clock)) }
         (list.links)
-        (unreadable(&kept.unreadable))
+        (unreadable(&jobs.unreadable))
     };
     Ok(Page::new(Section::Deliveries, "Deliveries", summary, main))
 }
@@ -164,7 +164,7 @@ fn body(contents: &Contents, id: &str) -> Markup {
                             @if text.chars().nth(MAX_BODY).is_some() { ": the above is cut" } }
                     }
                 }
-                None => { p { "It is too long to be kept here; it travels in the queue." } }
+                None => { p { "It is too long to be stored here; it travels in the queue." } }
             }
         }
     }

@@ -35,17 +35,17 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
         return Ok(not_there("The address names no dispatch."));
     }
     let subject = Subject::from_stored(key);
-    let (record, kept, incidents) = futures_util::try_join!(
+    let (record, jobs, incidents) = futures_util::try_join!(
         app.access.record(key),
-        app.access.kept(Some(subject.source())),
+        app.access.jobs(Some(subject.source())),
         app.access.incidents()
     )?;
-    let steps = steps(&subject, record.as_ref(), &kept.found, &incidents.found);
+    let steps = steps(&subject, record.as_ref(), &jobs.found, &incidents.found);
     if steps.is_empty() {
         return Ok(not_there(&format!("Nothing is known of {}.", show::name(key))));
     }
     let view = record.as_ref().and_then(|record| DispatchView::whole(record, clock.now));
-    let broken: Vec<String> = [kept.unreadable, incidents.unreadable].concat();
+    let broken: Vec<String> = [jobs.unreadable, incidents.unreadable].concat();
     let main = html! {
         @match (&record, &view) {
             (Some(record), Some(view)) => { (of_dispatch(app, record, view, fields, &clock)) }

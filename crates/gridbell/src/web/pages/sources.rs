@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Result;
-use aws::dynamo::{Kept, Wanted};
+use aws::dynamo::{StoredJob, Wanted};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use pipeline::{
@@ -87,8 +87,8 @@ impl Health {
 async fn healths(app: &App, names: &[String], clock: &Clockface) -> Result<BTreeMap<String, Health>> {
     let since = clock.now - COUNTED;
     let wanted = Wanted { since: Some(since), ..Wanted::default() };
-    let (records, kept, incidents) =
-        futures_util::try_join!(app.access.dispatches(wanted), app.access.kept(None), app.access.incidents())?;
+    let (records, jobs, incidents) =
+        futures_util::try_join!(app.access.dispatches(wanted), app.access.jobs(None), app.access.incidents())?;
     let mut healths = BTreeMap::new();
     for name in names {
         let poll = app.access.poll_state(name).await?;
@@ -103,12 +103,12 @@ async fn healths(app: &App, names: &[String], clock: &Clockface) -> Result<BTree
             health.read(record, since);
         }
     }
-    for kept in &kept.found {
-        let (source, at, fails) = match kept {
-            Kept::Failing(failing) => (&failing.source, failing.received_at, true),
-            Kept::PutAside(aside) => (&aside.source, aside.received_at, false),
+    for job in &jobs.found {
+        let (source, at, fails) = match job {
+            StoredJob::Failing(failing) => (&failing.source, failing.received_at, true),
+            StoredJob::Quarantined(quarantined) => (&quarantined.source, quarantined.received_at, false),
         };
-        let replayed = matches!(kept, Kept::PutAside(aside) if aside.replayed_as.is_some());
+        let replayed = matches!(job, StoredJob::Quarantined(quarantined) if quarantined.replayed_as.is_some());
         if let Some(health) = healths.get_mut(source) {
             health.saw(at);
             health.failing += usize::from(fails);
