@@ -5,7 +5,7 @@
 
 mod bulk;
 mod chaos;
-mod controller;
+mod consumers;
 mod cut;
 mod deadlines;
 mod endpoint;
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<ExitCode> {
         incidents::cases(),
         epoch::cases(),
         deadlines::cases(),
-        controller::cases(),
+        consumers::cases(),
         endpoint::cases(),
         evil::cases(),
         voltus::cases(),

@@ -4,7 +4,10 @@
 use std::{cell::OnceCell, collections::BTreeMap};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::alerts::{AckPages, Alert, Page};
+use pipeline::{
+    alerts::{AckPages, Alert, Page},
+    config::VERIFY,
+};
 use serde::Serialize;
 
 use crate::{
@@ -62,18 +65,18 @@ pub async fn run() -> Result<(), Error> {
                 DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
                 DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
                 WatchedQueues::new(&aws, environment.judged_queues()?),
-                Ses::new(&aws),
+                Ses::new(&aws).with_configuration_set(environment.mail_configuration_set()),
                 InnerQueues::new(&aws, environment.alerters_queues()?),
             ))
         })?;
     let configured = Configured::read("alerter", current, |_| Ok(())).await;
     // Created with the first event that finds a configuration, then reused.
-    let alert = &OnceCell::new();
+    let (alert, configured) = (&OnceCell::new(), &configured);
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
     let (mailer, job_queue, public_url, stack) = (&mailer, &job_queue, public_url.as_deref(), stack.as_deref());
-    serve_configured(&configured, lambda::failed, |config, event| async move {
+    serve_configured(configured, lambda::failed, |config, event| async move {
         let host = &Host;
-        let alert = alert.get_or_init(|| Alert::<AwsPorts> {
+        let alert: &Alert<'_, AwsPorts> = alert.get_or_init(|| Alert {
             config,
             public_url,
             stack,
@@ -86,6 +89,13 @@ pub async fn run() -> Result<(), Error> {
             host,
         });
         if batch::is_batch(&event) {
+            // Without its permit, nobody is notified of a dispatch of `gridbell verify`.
+            let is_verifying = event.get().contains(VERIFY);
+            let permitting = if is_verifying { configured.permitting(config).await } else { None };
+            if let Some(config) = &permitting {
+                let alert = Alert { config, ..*alert };
+                return batch::handle(&event, async |messages| alert.batch(messages).await).await.map(Response::Batch);
+            }
             return batch::handle(&event, async |messages| alert.batch(messages).await).await.map(Response::Batch);
         }
         let request = GatewayRequest::parse(&event).ok_or("the event is neither a batch nor a request")?;

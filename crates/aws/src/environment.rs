@@ -197,6 +197,16 @@ impl<'a> Environment<'a> {
         self.optional("GRIDBELL_STACK")
     }
 
+    /// Whether the function writes metrics into its log.
+    pub fn has_metrics(&self) -> bool {
+        self.optional("GRIDBELL_METRICS").is_some_and(|value| value == "on")
+    }
+
+    /// The SES configuration set that mails are sent with; none: the default of the sender's identity.
+    pub fn mail_configuration_set(&self) -> Option<String> {
+        self.optional("GRIDBELL_MAIL_CONFIGURATION_SET")
+    }
+
     /// The log filter; `info` without a value or with a bad one. A bad value also returns an error, but does not stop
     /// the function, so that it still accepts webhooks.
     pub fn log(&self) -> (Targets, Option<EnvironmentError>) {

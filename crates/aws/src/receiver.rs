@@ -1,7 +1,10 @@
 //! The receiver function: puts webhooks from the HTTP API into `deliveries`. It has no secret and makes one call; a
-//! cold start reads the configuration with another.
+//! cold start reads the configuration with another. A webhook of `gridbell verify` reads its permit, too.
 
-use pipeline::ingest::receive::{HttpAnswer, Incoming, Receive};
+use pipeline::{
+    config::VERIFY,
+    ingest::receive::{HttpAnswer, Incoming, Receive},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -23,12 +26,11 @@ pub async fn run() -> Result<(), Error> {
         Ok((environment.configuration(&aws)?, DeliveriesQueue::new(&aws, environment.queue(Queue::Deliveries)?)))
     })?;
     let configured = Configured::read("receiver", current, |_| Ok(())).await;
-    let intake = &intake;
+    let (intake, configured) = (&intake, &configured);
     serve_configured(
-        &configured,
+        configured,
         |_| Ok(unconfigured()),
         |config, event| async move {
-            let receive = Receive::<AwsPorts> { config, intake, host: &Host };
             let Some(request) = GatewayRequest::parse(&event) else {
                 // Most likely a bad header. A retry of the provider would not help, so this is not a 5xx.
                 tracing::error!("the event is no request of an HTTP API");
@@ -37,7 +39,9 @@ pub async fn run() -> Result<(), Error> {
             };
             let incoming = incoming(&request);
             let began = Instant::now();
-            let answer = receive.handle(incoming).await;
+            let permitting = if incoming.source == VERIFY { configured.permitting(config).await } else { None };
+            let config = permitting.as_ref().unwrap_or(config);
+            let answer = Receive::<AwsPorts> { config, intake, host: &Host }.handle(incoming).await;
             log(&answer, &incoming, config.sources.contains_key(incoming.source), began);
             Ok(GatewayResponse::from(answer))
         },

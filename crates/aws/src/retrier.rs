@@ -105,6 +105,7 @@ pub async fn run() -> Result<(), Error> {
                     sweep.polls = minute.polls.as_ref().ok(),
                     sweep.open = minute.open,
                     sweep.hinted = minute.hinted.as_ref().ok(),
+                    sweep.beat = minute.beat.as_ref().is_ok_and(|sent| *sent).then_some(true),
                     "sweep"
                 );
                 let swept = minute.outcome()?;

@@ -41,6 +41,7 @@ const RESERVED_PERCENT: u64 = 25;
 pub struct Ses {
     client: Client,
     account: MailSender,
+    configuration_set: Option<String>,
     /// Whether few mails were left, and when the quota was read.
     short: Arc<Mutex<Option<(Instant, bool)>>>,
 }
@@ -56,7 +57,14 @@ enum SendError {
 impl Ses {
     /// The SES client.
     pub fn new(aws: &SdkConfig) -> Self {
-        Self { client: Client::new(aws), account: MailSender::new(aws), short: Arc::default() }
+        let (client, account) = (Client::new(aws), MailSender::new(aws));
+        Self { client, account, configuration_set: None, short: Arc::default() }
+    }
+
+    /// Sends with this configuration set.
+    #[must_use]
+    pub fn with_configuration_set(self, configuration_set: Option<String>) -> Self {
+        Self { configuration_set, ..self }
     }
 
     async fn try_send(&self, mail: &Mail, content: Result<EmailContent, BuildError>) -> Result<(), SendError> {
@@ -66,6 +74,7 @@ impl Ses {
             .client
             .send_email()
             .from_email_address(&mail.from)
+            .set_configuration_set_name(self.configuration_set.clone())
             .destination(Destination::builder().set_to_addresses(Some(mail.to.clone())).build())
             .content(content);
         let Err(error) = Box::pin(request.send()).await else { return Ok(()) };

@@ -8,13 +8,17 @@ mod contacts;
 pub mod file;
 mod model;
 mod reference;
+mod signals;
 mod site;
 mod source;
 pub mod token;
+mod verification;
 
 pub use contacts::{Audience, Contacts, Escalation, SourceContacts};
 pub use model::{Acks, Config, ConfigError, MAX_JSON_BYTES};
 pub use reference::Reference;
+pub use signals::Signals;
 pub use site::{Site, SiteContacts};
 pub use source::{Deadlines, Environment, Source, USUAL_POLL_S};
 pub use token::TokenHash;
+pub use verification::{Permit, VERIFY};

@@ -6,7 +6,7 @@ use dispatch::{Origin, Program};
 use providers::{Precedence, Provider, Providers, UnknownProvider};
 use serde::{Deserialize, Serialize};
 
-use crate::{Audience, Contacts, Deadlines, Environment, Site, Source, TokenHash};
+use crate::{Audience, Contacts, Deadlines, Environment, Signals, Site, Source, TokenHash};
 
 /// Most bytes of the JSON that the functions read.
 pub const MAX_JSON_BYTES: usize = 1_024 * 1_024;
@@ -25,6 +25,9 @@ pub struct Config<P = &'static dyn Provider> {
     /// Who may acknowledge.
     #[serde(default)]
     pub acks: Acks,
+    /// What is published besides the providers' facts.
+    #[serde(default, skip_serializing_if = "Signals::is_usual")]
+    pub signals: Signals,
     /// The operator's data about sites, by `<source>/<site>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sites: BTreeMap<String, Site>,
@@ -112,7 +115,7 @@ impl Config {
 
     /// The people who are notified of a source's incidents.
     pub fn audience(&self, source: &str) -> Audience<'_> {
-        self.contacts.audience(self.sources.get(source).and_then(|source| source.contacts.as_ref()))
+        self.contacts.audience(self.named(source).and_then(|source| source.contacts.as_ref()))
     }
 
     /// The operator's data about a source's site, by the provider's id of it; about a power feed by its tag, or `-`.
@@ -123,7 +126,7 @@ impl Config {
 
     /// A source with the origin that its facts carry.
     pub fn source(&self, name: &str) -> Option<(&Source, Origin)> {
-        let source = self.sources.get(name)?;
+        let source = self.named(name)?;
         let sandbox = source.environment == Environment::Sandbox;
         Some((source, Origin { source: name.to_owned(), provider: source.provider.name().to_owned(), sandbox }))
     }
@@ -131,13 +134,13 @@ impl Config {
     /// Which of a source's overlapping dispatches governs; none if its provider states no order, or if there is no such
     /// source.
     pub fn precedence(&self, source: &str) -> Option<Precedence> {
-        self.sources.get(source)?.provider.governs()
+        self.named(source)?.provider.governs()
     }
 }
 
 impl Config<ProviderName> {
     fn with(self, providers: Providers) -> Result<Config, ConfigError> {
-        let Self { sources, deadlines, contacts, acks, sites } = self;
+        let Self { sources, deadlines, contacts, acks, signals, sites } = self;
         let known = sources.into_iter().map(|(name, source)| {
             let provider = providers.named(&source.provider).map_err(|error| ConfigError::Provider {
                 source_name: name.clone(),
@@ -146,6 +149,7 @@ impl Config<ProviderName> {
             })?;
             Ok((name, source.of(provider)))
         });
-        Ok(Config { sources: known.collect::<Result<_, ConfigError>>()?, deadlines, contacts, acks, sites })
+        let sources = known.collect::<Result<_, ConfigError>>()?;
+        Ok(Config { sources, deadlines, contacts, acks, signals, sites })
     }
 }

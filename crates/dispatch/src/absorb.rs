@@ -1,18 +1,18 @@
 //! Merges facts into a subject's state and makes the signals that publish the change.
 
+mod heartbeat;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use signals::DispatchChange;
 
 use crate::{
     ActiveDispatch, Dispatch, DispatchFact, DispatchTerms, EffectiveTargets, Epoch, Fact, FactBody, MergedDispatch,
-    Origin, PowerEvent, Publication, Ramps, Rank, Signal, Status, Subject,
+    Origin, Publication, Ramps, Rank, Signal, Status, Subject,
     parts::Version,
-    payload::{Payload, account_payload, meter_payload, power_payload},
-    signal::hex,
+    payload::{Payload, account_payload, meter_payload, power_identity, power_payload},
 };
 
 /// How many events of a stream without own versions are remembered, to recognise repetitions.
@@ -160,6 +160,8 @@ impl State {
         }
         let mut state = Self { version: 0, epoch, ..self.clone() };
         let Stream::Dispatch(tracked) = &mut state.stream else {
+            // A heartbeat that names sequences of the earlier epoch is not worth sending.
+            let unsent = if subject.is_heartbeat() { &[][..] } else { unsent };
             let sequences = (1..).zip(unsent);
             let signals: Vec<Signal> =
                 sequences.map(|(sequence, signal)| signal.clone().restamped(epoch, sequence)).collect();
@@ -388,12 +390,4 @@ fn change(last: Option<&(Status, DispatchTerms)>, status: Status, terms: &Dispat
         (_, Status::Cancelled) => Some(DispatchChange::Cancelled),
         (_, Status::Ended) => Some(DispatchChange::Ended),
     }
-}
-
-/// Correlation and feed are part of the subject. Measured load and compliance change during a ramp, so they are not
-/// part of the identity. The target is already in watts, so a fact in another unit has the same identity.
-fn power_identity(event: &PowerEvent) -> String {
-    let end = event.end.map_or_else(|| "-".to_owned(), |end| end.to_string());
-    let text = format!("{}\n{}\n{end}\n{:?}", event.event.as_str(), event.start, event.target);
-    hex(&Sha256::digest(text.as_bytes())[..16])
 }

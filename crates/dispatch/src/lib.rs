@@ -31,4 +31,7 @@ pub use quantity::{MAX_TARGET_W, decimal, together, watt_hours_from_kwh, watts_f
 pub use ramp::{Measured, Ramp, Ramps};
 pub use signal::{Part, Publication, Signal, sendable};
 // Types that facts and signals share. The consumer's crate defines them.
-pub use signals::{Effective, Interval, PowerEventKind, Program, Request, Status, Subject, Target, TestReason};
+pub use signals::{
+    ActiveVersion, Effective, HeartbeatSignal, Interval, PowerEventKind, Program, Request, Status, Subject, Target,
+    TestReason,
+};

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 use signals::{AccountSignal, MeterSignal, PowerSignal, SignalType, Subject};
 
-use crate::{AccountEvent, MeterData, Origin, Part, PowerEvent, signal::written};
+use crate::{
+    AccountEvent, MeterData, Origin, Part, PowerEvent,
+    signal::{hex, written},
+};
 
 /// A type and its data, before they become a version of a subject, or one part of it.
 pub(crate) struct Payload {
@@ -39,6 +43,14 @@ pub(crate) fn power_payload(origin: &Origin, subject: &Subject, event: &PowerEve
         compliant: event.compliant,
     };
     Payload { kind: SignalType::Power(event.event), test: origin.sandbox, part: None, data: data_of("power", &signal) }
+}
+
+/// Correlation and feed are part of the subject. Measured load and compliance change during a ramp, so they are not
+/// part of the identity. The target is already in watts, so a fact in another unit has the same identity.
+pub(crate) fn power_identity(event: &PowerEvent) -> String {
+    let end = event.end.map_or_else(|| "-".to_owned(), |end| end.to_string());
+    let text = format!("{}\n{}\n{end}\n{:?}", event.event.as_str(), event.start, event.target);
+    hex(&Sha256::digest(text.as_bytes())[..16])
 }
 
 pub(crate) fn meter_payload(origin: &Origin, subject: &Subject, data: &MeterData) -> Payload {

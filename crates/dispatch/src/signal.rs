@@ -47,7 +47,7 @@ pub struct Signal {
     /// The CloudEvents type, such as `gridbell.dispatch.scheduled.v1`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The CloudEvents source, `/gridbell/<source>`.
+    /// The CloudEvents source: `/gridbell/<source>`, or `/gridbell` for a heartbeat.
     pub source: String,
     /// True for a test: a controller must not curtail for it.
     pub test: bool,
@@ -83,7 +83,8 @@ impl Signal {
         payload: Payload,
     ) -> Self {
         let Payload { kind, test, part, data } = payload;
-        let source = format!("/gridbell/{}", origin.source);
+        // Without a source it is gridbell's own.
+        let source = format!("/gridbell/{}", origin.source).trim_end_matches('/').to_owned();
         let event = Envelope {
             specversion: "1.0".to_owned(),
             id: id(subject, epoch, sequence, part),
@@ -128,7 +129,7 @@ fn id(subject: &Subject, epoch: Epoch, sequence: u64, part: Option<Part>) -> Str
 }
 
 /// An instant truncated to six fractional digits, so that consumers need not support nanoseconds.
-fn micros(at: Timestamp) -> Timestamp {
+pub(crate) fn micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 

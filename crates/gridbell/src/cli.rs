@@ -56,6 +56,9 @@ enum Verb {
     /// Check on one screen what would block a dispatch, and show how to fix it.
     #[command(after_help = verbs::doctor::EXAMPLES)]
     Doctor(verbs::doctor::Doctor),
+    /// Test a running stack from its public address to a signal and a mail, with test dispatches only.
+    #[command(after_help = verbs::verify::EXAMPLES)]
+    Verify(verbs::verify::Verify),
     /// Estimate what gridbell costs at AWS, line by line.
     Cost(verbs::cost::Cost),
     /// Print the completions for a shell.
@@ -136,6 +139,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Alert(verb) => runtime.block_on(verbs::alert::run(verb)),
         Verb::Epoch(verb) => runtime.block_on(verbs::epoch::run(verb)),
         Verb::Config(verb) => runtime.block_on(verbs::config::run(verb)),
+        Verb::Verify(verify) => runtime.block_on(verbs::verify::run(verify)),
         Verb::Doctor(doctor) => runtime.block_on(verbs::doctor::run(doctor)),
     }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use local_stack::Workspace;
+use stack_client::DeployedStack;
 pub(crate) use stack_client::{Console, OpenError, Place, StackInfo};
+use url::Url;
 
 /// The stack that a verb works on.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -21,6 +23,9 @@ pub(crate) struct Which {
     /// AWS region [default: `AWS_REGION`, else the profile's]
     #[arg(long, value_name = "NAME", requires = "stack")]
     pub(crate) region: Option<String>,
+    /// AWS-compatible endpoint that the stack is deployed to [default: `AWS_ENDPOINT_URL`, else the profile's, else AWS]
+    #[arg(long, value_name = "URL", requires = "stack")]
+    pub(crate) endpoint_url: Option<Url>,
 }
 
 impl Which {
@@ -30,7 +35,11 @@ impl Which {
     /// One line with the way out: there is no stack, it does not answer, there are no credentials, or access is denied.
     pub(crate) async fn open(&self) -> Result<Console, OpenError> {
         match (&self.stack, &self.state) {
-            (Some(name), _) => Console::open_deployed(name, self.profile.as_deref(), self.region.as_deref()).await,
+            (Some(name), _) => {
+                let (profile, region) = (self.profile.as_deref(), self.region.as_deref());
+                let endpoint_url = self.endpoint_url.as_ref().map(|url| url.as_str().trim_end_matches('/'));
+                Console::open_deployed(DeployedStack { name, profile, region, endpoint_url }).await
+            }
             (None, Some(file)) => Console::open_local(file).await,
             (None, None) => Console::open_local(&usual()?).await,
         }

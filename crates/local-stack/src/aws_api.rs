@@ -112,6 +112,15 @@ impl AwsApi {
         self.send("PutObject", request).await.map(drop)
     }
 
+    /// The keys of a bucket's objects; up to a thousand, far more than deployments of one local stack.
+    pub(super) async fn objects(&self, bucket: &str) -> Result<Vec<String>> {
+        let path = format!("/{bucket}?list-type=2");
+        let answer = self.send("ListObjectsV2", self.request(Method::GET, "s3", &path)).await?;
+        let document = roxmltree::Document::parse(&answer).context("the answer to ListObjectsV2 is not XML")?;
+        let keys = document.descendants().filter(|node| node.tag_name().name() == "Key");
+        Ok(keys.filter_map(|key| key.text().map(str::to_owned)).collect())
+    }
+
     pub(super) async fn delete_object(&self, bucket: &str, key: &str) -> Result<()> {
         self.send("DeleteObject", self.request(Method::DELETE, "s3", &format!("/{bucket}/{key}"))).await.map(drop)
     }

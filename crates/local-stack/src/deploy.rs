@@ -1,29 +1,34 @@
 //! Deploys `infra/template.yaml` to an endpoint through its `CloudFormation`, as `sam package` and `sam deploy` do.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use super::{aws_api::AwsApi, template};
+use super::{
+    aws_api::AwsApi,
+    stack_status::{Stack, failures},
+    template,
+};
 use crate::progress::Step;
 
 /// The timeout of a deployment; the emulator needs about a second.
 const DEPLOYING: Duration = Duration::from_mins(5);
 
 /// The stack to deploy.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Deployment {
     pub(super) stack: String,
     pub(super) bucket: String,
+    pub(super) template: PathBuf,
     /// The functions' zips.
     pub(super) packages: BTreeMap<&'static str, PathBuf>,
+    /// Given by the caller: the template must have each of them.
     pub(super) parameters: BTreeMap<String, String>,
+    /// The local stack's own, unless the caller gives another value. An older template may lack some.
+    pub(super) usual: BTreeMap<String, String>,
     /// The address of each function that is hosted elsewhere, for `--watch`.
     pub(super) hosted: BTreeMap<&'static str, String>,
 }
@@ -33,20 +38,47 @@ pub(super) type Outputs = BTreeMap<String, String>;
 
 impl Deployment {
     /// Uploads the code, creates the stack, waits for it, and sets what an emulator ignores.
-    pub(super) async fn create(&self, api: &AwsApi, file: &Path, step: &dyn Step) -> Result<Outputs> {
-        let mut template = template::load(file)?;
+    pub(super) async fn create(&self, api: &AwsApi, step: &dyn Step) -> Result<Outputs> {
+        let template = template::load(&self.template)?;
+        let ttl = template::ttl_attributes(&template);
+        api.create_bucket(&self.bucket).await?;
+        let form = self.upload(api, template, step).await?;
+        step.at("creates the stack");
+        api.cloudformation("CreateStack", &form).await?;
+        let outputs = self.finished(api, "CREATE", step).await?;
+        for (table, attribute) in ttl {
+            let name =
+                outputs.get(&format!("{table}Name")).with_context(|| format!("the stack has no output {table}Name"))?;
+            api.enable_ttl(name, &attribute).await?;
+        }
+        Ok(outputs)
+    }
+
+    /// Deploys another build to the same stack, whose queues and tables stay.
+    pub(super) async fn update(&self, api: &AwsApi, step: &dyn Step) -> Result<Outputs> {
+        let form = self.upload(api, template::load(&self.template)?, step).await?;
+        step.at("updates the stack");
+        api.cloudformation("UpdateStack", &form).await?;
+        self.finished(api, "UPDATE", step).await
+    }
+
+    /// Uploads the code and the template; returns the request's parameters.
+    async fn upload(&self, api: &AwsApi, mut template: Value, step: &dyn Step) -> Result<Vec<(String, String)>> {
         if let Some(unknown) = self.parameters.keys().find(|name| !template::has_parameter(&template, name)) {
             bail!("the template has no parameter {unknown}");
         }
-        let ttl = template::ttl_attributes(&template);
+        let mut parameters = self.usual.clone();
+        parameters.retain(|name, _| template::has_parameter(&template, name));
+        parameters.extend(self.parameters.clone());
         template::keep_nothing(&mut template);
-        template::write_concurrency(&mut template, &self.parameters)?;
-        api.create_bucket(&self.bucket).await?;
+        template::write_concurrency(&mut template, &parameters)?;
+        template::write_defaults(&mut template, &parameters);
         let mut uris = BTreeMap::new();
         for (function, zip) in &self.packages {
             step.at(&format!("uploads {function}"));
             let bytes = tokio::fs::read(zip).await.with_context(|| format!("{} cannot be read", zip.display()))?;
-            let key = format!("{function}.zip");
+            // Named by its content: SAM publishes a new version of a function only if the address of its code changes.
+            let key = format!("{function}-{:.16x}.zip", Sha256::digest(&bytes));
             api.put_object(&self.bucket, &key, bytes).await?;
             uris.insert(*function, format!("s3://{}/{key}", self.bucket));
         }
@@ -60,18 +92,10 @@ impl Deployment {
         // Here commands find the stack by themselves.
         template::set_variable(&mut template, "alerter", "GRIDBELL_STACK", json!(""))?;
         api.put_object(&self.bucket, TEMPLATE_KEY, template.to_string().into_bytes()).await?;
-        step.at("creates the stack");
-        api.cloudformation("CreateStack", &self.create_parameters(api)).await?;
-        let outputs = self.created(api, step).await?;
-        for (table, attribute) in ttl {
-            let name =
-                outputs.get(&format!("{table}Name")).with_context(|| format!("the stack has no output {table}Name"))?;
-            api.enable_ttl(name, &attribute).await?;
-        }
-        Ok(outputs)
+        Ok(self.request(api, &parameters))
     }
 
-    fn create_parameters(&self, api: &AwsApi) -> Vec<(String, String)> {
+    fn request(&self, api: &AwsApi, parameters: &BTreeMap<String, String>) -> Vec<(String, String)> {
         let mut form = vec![
             ("StackName".to_owned(), self.stack.clone()),
             // By URL: the request itself may contain a template of at most 51,200 bytes.
@@ -82,22 +106,26 @@ impl Deployment {
         {
             form.push((format!("Capabilities.member.{}", index + 1), (*capability).to_owned()));
         }
-        for (index, (name, value)) in self.parameters.iter().enumerate() {
+        for (index, (name, value)) in parameters.iter().enumerate() {
             form.push((format!("Parameters.member.{}.ParameterKey", index + 1), name.clone()));
             form.push((format!("Parameters.member.{}.ParameterValue", index + 1), value.clone()));
         }
         form
     }
 
-    async fn created(&self, api: &AwsApi, step: &dyn Step) -> Result<Outputs> {
+    /// Waits until the stack is created or updated.
+    async fn finished(&self, api: &AwsApi, what: &str, step: &dyn Step) -> Result<Outputs> {
         let name = [("StackName".to_owned(), self.stack.clone())];
         let deadline = Instant::now() + DEPLOYING;
         loop {
             let answer = api.cloudformation("DescribeStacks", &name).await?;
             let stack = Stack::read(&answer)?;
             match stack.status.as_str() {
-                "CREATE_COMPLETE" => return Ok(stack.outputs),
-                "CREATE_IN_PROGRESS" if Instant::now() < deadline => step.at("waits for the stack"),
+                status if status == format!("{what}_COMPLETE") => return Ok(stack.outputs),
+                // An update first takes over and then removes what is left of the version before.
+                status if status.starts_with(what) && status.ends_with("_IN_PROGRESS") && Instant::now() < deadline => {
+                    step.at("waits for the stack");
+                }
                 status => {
                     let events = api.cloudformation("DescribeStackEvents", &name).await.unwrap_or_default();
                     bail!("the stack is {status}: {}\n{}", stack.reason, failures(&events));
@@ -120,7 +148,7 @@ impl Deployment {
                 status => bail!("the stack {} is {status}", self.stack),
             }
         }
-        for key in self.packages.keys().map(|function| format!("{function}.zip")).chain([TEMPLATE_KEY.to_owned()]) {
+        for key in api.objects(&self.bucket).await? {
             api.delete_object(&self.bucket, &key).await?;
         }
         api.delete_bucket(&self.bucket).await
@@ -129,80 +157,10 @@ impl Deployment {
 
 /// The base URL of an HTTP API's routes.
 pub(super) fn endpoint(api: &AwsApi, id: &str) -> String {
-    format!("{}/_aws/execute-api/{id}/$default", api.base())
+    stack_client::emulated_api(api.base(), id)
 }
 
 const TEMPLATE_KEY: &str = "template.json";
-
-struct Stack {
-    status: String,
-    reason: String,
-    outputs: Outputs,
-}
-
-impl Stack {
-    /// Parses the answer to `DescribeStacks` of one stack.
-    fn read(xml: &str) -> Result<Self> {
-        let document = roxmltree::Document::parse(xml).context("the answer to DescribeStacks is not XML")?;
-        let text = |parent: roxmltree::Node<'_, '_>, name: &str| {
-            parent
-                .children()
-                .find(|child| child.has_tag_name_local(name))
-                .and_then(|child| child.text())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let stack = document
-            .descendants()
-            .find(|node| {
-                node.has_tag_name_local("member")
-                    && node.parent().is_some_and(|parent| parent.has_tag_name_local("Stacks"))
-            })
-            .context("the answer to DescribeStacks holds no stack")?;
-        let outputs = stack
-            .descendants()
-            .filter(|node| {
-                node.has_tag_name_local("member")
-                    && node.parent().is_some_and(|parent| parent.has_tag_name_local("Outputs"))
-            })
-            .map(|output| (text(output, "OutputKey"), text(output, "OutputValue")))
-            .collect();
-        Ok(Self { status: text(stack, "StackStatus"), reason: text(stack, "StackStatusReason"), outputs })
-    }
-}
-
-/// The failed resources with their reasons, in order of time.
-fn failures(xml: &str) -> String {
-    let Ok(document) = roxmltree::Document::parse(xml) else { return String::new() };
-    let mut lines: Vec<String> = document
-        .descendants()
-        .filter(|node| node.has_tag_name_local("member"))
-        .filter_map(|event| {
-            let text = |name: &str| {
-                event.children().find(|child| child.has_tag_name_local(name)).and_then(|child| child.text())
-            };
-            let status = text("ResourceStatus").filter(|status| status.ends_with("FAILED"))?;
-            Some(format!(
-                "  | {} {status}: {}\n",
-                text("LogicalResourceId")?,
-                text("ResourceStatusReason").unwrap_or("no reason given")
-            ))
-        })
-        .collect();
-    lines.reverse();
-    lines.concat()
-}
-
-/// Matches element names with or without AWS's namespace.
-trait LocalName {
-    fn has_tag_name_local(&self, name: &str) -> bool;
-}
-
-impl LocalName for roxmltree::Node<'_, '_> {
-    fn has_tag_name_local(&self, name: &str) -> bool {
-        self.is_element() && self.tag_name().name() == name
-    }
-}
 
 /// Puts the keys, reports placeholders, and returns the parameters that did not exist before.
 pub(super) async fn put_secrets(
@@ -232,23 +190,4 @@ pub(super) fn output<'o>(outputs: &'o Outputs, name: &str) -> Result<&'o str> {
         .map(String::as_str)
         .filter(|value| !value.is_empty())
         .with_context(|| format!("the stack has no output {name}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stack_and_its_failures_are_read() {
-        let xml = "<R xmlns='http://x'><DescribeStacksResult><Stacks><member><StackName>s</StackName><Parameters><member><ParameterKey>P</ParameterKey></member></Parameters>\
-                   <StackStatus>CREATE_COMPLETE</StackStatus><Outputs><member><OutputKey>ApiId</OutputKey><OutputValue>a1</OutputValue></member></Outputs></member></Stacks></DescribeStacksResult></R>";
-        let stack = Stack::read(xml).expect("read");
-        assert_eq!(
-            (stack.status.as_str(), stack.outputs["ApiId"].as_str(), stack.outputs.len()),
-            ("CREATE_COMPLETE", "a1", 1)
-        );
-        let events = "<R><StackEvents><member><LogicalResourceId>Late</LogicalResourceId><ResourceStatus>CREATE_FAILED</ResourceStatus><ResourceStatusReason>cancelled</ResourceStatusReason></member>\
-                      <member><LogicalResourceId>First</LogicalResourceId><ResourceStatus>CREATE_FAILED</ResourceStatus></member><member><LogicalResourceId>Fine</LogicalResourceId><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackEvents></R>";
-        assert_eq!(failures(events), "  | First CREATE_FAILED: no reason given\n  | Late CREATE_FAILED: cancelled\n");
-    }
 }

@@ -21,14 +21,29 @@ pub fn host() -> &'static str {
 ///
 /// # Errors It is for another processor, or not a Linux executable.
 pub fn check(executable: &Path, architecture: &str) -> Result<()> {
+    let file = File::open(executable).with_context(|| format!("{} cannot be read", executable.display()))?;
+    check_bytes(executable, file, architecture)
+}
+
+/// Refuses a package, a zip with one file `bootstrap`, that a function of that architecture cannot run.
+///
+/// # Errors It is for another processor, or no package of a function.
+pub fn check_package(package: &Path, architecture: &str) -> Result<()> {
+    let what = || format!("{} is no package of a function", package.display());
+    let file = File::open(package).with_context(|| format!("{} cannot be read", package.display()))?;
+    let mut zip = zip::ZipArchive::new(file).with_context(what)?;
+    let bootstrap = zip.by_name("bootstrap").with_context(what)?;
+    check_bytes(package, bootstrap, architecture)
+}
+
+fn check_bytes(of: &Path, mut bytes: impl Read, architecture: &str) -> Result<()> {
     let mut header = [0; HEADER_BYTES];
-    let read = File::open(executable).and_then(|mut file| file.read_exact(&mut header));
-    read.with_context(|| format!("{} cannot be read", executable.display()))?;
-    let built_for = machine(&header).with_context(|| format!("{} is no executable", executable.display()))?;
+    bytes.read_exact(&mut header).with_context(|| format!("{} cannot be read", of.display()))?;
+    let built_for = machine(&header).with_context(|| format!("{} is no executable", of.display()))?;
     if built_for != architecture {
         bail!(
             "{} was built for {built_for}, and the function is {architecture}: build on a machine with {architecture}, or deploy with Architecture={built_for}",
-            executable.display()
+            of.display()
         );
     }
     Ok(())
@@ -69,6 +84,30 @@ mod tests {
         assert!(check(&bootstrap, "x86_64").expect_err("refused").to_string().contains("is no executable"));
         std::fs::write(&bootstrap, "short").expect("written");
         assert!(check(&bootstrap, "x86_64").expect_err("refused").to_string().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_package_is_checked_by_what_is_in_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let package = folder.path().join("receiver.zip");
+        let pack = |name: &str, bytes: &[u8]| {
+            let mut zip = zip::ZipWriter::new(File::create(&package).expect("made"));
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("begun");
+            std::io::Write::write_all(&mut zip, bytes).expect("written");
+            zip.finish().expect("whole");
+        };
+        pack("bootstrap", &[&header(AARCH64)[..], &[0; 100]].concat());
+        check_package(&package, "arm64").expect("its own");
+        let said = check_package(&package, "x86_64").expect_err("refused").to_string();
+        assert!(said.contains("receiver.zip was built for arm64, and the function is x86_64"), "{said}");
+        pack("other", &header(AARCH64));
+        assert!(
+            check_package(&package, "arm64").expect_err("refused").to_string().contains("no package of a function")
+        );
+        std::fs::write(&package, "no zip").expect("written");
+        assert!(
+            check_package(&package, "arm64").expect_err("refused").to_string().contains("no package of a function")
+        );
     }
 
     #[test]

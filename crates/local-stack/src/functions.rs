@@ -20,9 +20,10 @@ use crate::progress::{Progress, Step};
 /// Lines of cargo's output that are kept for an error message.
 const SHOWN_LINES: usize = 60;
 
-/// Builds the functions and returns their executables by name.
+/// Builds these functions and returns their executables by name.
 pub(super) async fn build(
     workspace: &Workspace,
+    names: &[&'static str],
     guard: &Guard,
     progress: &dyn Progress,
 ) -> Result<BTreeMap<&'static str, PathBuf>> {
@@ -31,7 +32,7 @@ pub(super) async fn build(
     let mut cargo = guard.command(&workspace.cargo);
     // By binary, not by package: cargo then chooses features for the whole workspace, as for `cargo run` and `cargo
     // test`, and does not build again what is already built.
-    cargo.arg("build").args(FUNCTIONS.iter().flat_map(|name| ["--bin", name]));
+    cargo.arg("build").args(names.iter().flat_map(|name| ["--bin", name]));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
@@ -54,10 +55,10 @@ pub(super) async fn build(
         bail!("the functions do not build ({status}):\n{last_lines}");
     }
     let found = found?;
-    if let Some(missing) = FUNCTIONS.iter().find(|name| !found.contains_key(*name)) {
+    if let Some(missing) = names.iter().find(|name| !found.contains_key(*name)) {
         bail!("cargo built no binary named {missing}");
     }
-    step.done(&format!("{} built", FUNCTIONS.join(", ")));
+    step.done(&format!("{} built", names.join(", ")));
     Ok(found)
 }
 

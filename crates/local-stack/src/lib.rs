@@ -3,6 +3,7 @@
 //! Emulator, functions and their builds run under a guard (`guard.py`) and end with this process, however it ends.
 
 mod aws_api;
+mod build;
 mod deploy;
 pub mod elf;
 mod emulator;
@@ -14,13 +15,14 @@ mod mail;
 mod options;
 mod package;
 mod prepare;
-mod processes;
+pub mod processes;
 pub mod progress;
 pub mod queue;
 mod raise;
 mod ready;
 mod run_folder;
 mod stack;
+mod stack_status;
 mod state;
 pub mod template;
 mod token;
@@ -29,6 +31,7 @@ mod watch;
 mod workspace;
 
 pub use aws_api::REGION;
+pub use build::Build;
 pub use logs::LogLine;
 pub use options::{ProviderUrls, UpOptions, built_in};
 pub use prepare::placeholder_key;

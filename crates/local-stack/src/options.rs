@@ -8,7 +8,7 @@ use std::{
 use providers::Providers;
 use url::Url;
 
-use super::prepare::placeholder_key;
+use super::{build::Build, prepare::placeholder_key};
 use config::{
     Config,
     file::{File, FileError, Place},
@@ -30,6 +30,8 @@ pub struct UpOptions {
     pub state: Option<PathBuf>,
     /// Host the functions in `cargo lambda watch`, which rebuilds them when their source changes.
     pub watch: bool,
+    /// The build to deploy; None builds the checkout.
+    pub build: Option<Build>,
     /// Leave the stack on an endpoint that gridbell did not start when this process ends.
     pub keep: bool,
     /// Further parameters for the template.
@@ -59,6 +61,7 @@ impl UpOptions {
             endpoint_url: None,
             state: None,
             watch: false,
+            build: None,
             keep: false,
             parameters: BTreeMap::new(),
             secrets: BTreeMap::new(),
@@ -80,7 +83,7 @@ impl UpOptions {
     ///
     /// # Errors As [`File::load`].
     pub fn from_file(file: &Path) -> Result<Self, FileError> {
-        let File { config, api_keys } = File::load(file)?;
+        let File { config, api_keys, .. } = File::load(file)?;
         Ok(Self { api_keys, ..Self::new(config) })
     }
 }

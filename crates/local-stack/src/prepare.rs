@@ -95,7 +95,7 @@ fn unset(source: &str, variable: &str, place: Option<Place>) -> FileError {
     let text = format!(
         "{variable} is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/{source}\""
     );
-    FileError::Invalid(Box::new(Problem { place, key: format!("sources.{source}.api_key"), text }))
+    FileError::from(Problem { place, key: format!("sources.{source}.api_key"), text })
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn keys_become_parameters_and_tokens_hashes() {
-        let File { config, api_keys } = File::parse("f", TEXT).expect("good");
+        let File { config, api_keys, .. } = File::parse("f", TEXT).expect("good");
         let prepared =
             prepare(config, &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "s3cr3t".to_owned()))
                 .expect("prepared");
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_set_is_named_with_its_line() {
-        let File { config, api_keys } = File::parse("gridbell.toml", TEXT).expect("good");
+        let File { config, api_keys, .. } = File::parse("gridbell.toml", TEXT).expect("good");
         let error =
             prepare(config, &api_keys, &BTreeMap::new(), &|_| Some(" ".to_owned())).expect_err("refused").to_string();
         assert_eq!(

@@ -1,7 +1,36 @@
 //! The functions' processes on this machine, for a test that kills one. Linux only: on other systems it finds none.
 
+use std::io;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What a test does to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// It stands still.
+    Stop,
+    /// It goes on.
+    Continue,
+    /// It ends at once.
+    Kill,
+}
+
+/// Does that to a process.
+///
+/// # Errors The process has ended, or belongs to somebody else.
+pub fn harm(process: u32, harm: Harm) -> io::Result<()> {
+    let signal = match harm {
+        Harm::Stop => Signal::STOP,
+        Harm::Continue => Signal::CONT,
+        Harm::Kill => Signal::KILL,
+    };
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    Ok(kill_process(pid, signal)?)
+}
+
 /// The processes whose environment contains this function's name and this emulator's endpoint.
-pub(super) fn of_function(function: &str, endpoint: &str) -> Vec<u32> {
+pub fn of_function(function: &str, endpoint: &str) -> Vec<u32> {
     let wanted = [format!("AWS_LAMBDA_FUNCTION_NAME={function}"), format!("AWS_ENDPOINT_URL={endpoint}")];
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     processes

@@ -9,7 +9,7 @@ use aws::{
     host::Host,
 };
 use pipeline::ports::Clock;
-use stack_client::{Description, SourceDescription};
+use stack_client::{Description, FUNCTIONS, SourceDescription};
 use url::Url;
 
 use super::{
@@ -47,7 +47,11 @@ pub(super) async fn code(
         let home = tools::install(Tool::Watch, &prerequisites.python, &prerequisites.guard, &tools, progress).await?;
         return Ok((package::stand_ins(&folder.with_file_name("watch"))?, Some(home)));
     }
-    let executables = functions::build(&prerequisites.workspace, &prerequisites.guard, progress).await?;
+    if let Some(build) = &options.build {
+        return Ok((build.packages().await?, None));
+    }
+    let workspace = &prerequisites.workspace;
+    let executables = functions::build(workspace, &FUNCTIONS, &prerequisites.guard, progress).await?;
     for executable in executables.values() {
         elf::check(executable, options.parameters.get(ARCHITECTURE).map_or(elf::host(), String::as_str))?;
     }
@@ -80,6 +84,7 @@ pub(super) async fn place(
 
 pub(super) fn deployment(
     options: &UpOptions,
+    template: PathBuf,
     prepared: &Prepared,
     packages: Packages,
     hosting: Option<&watch::Hosting>,
@@ -87,18 +92,23 @@ pub(super) fn deployment(
 ) -> Deployment {
     // An endpoint that gridbell did not start may already have other stacks of gridbell.
     let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
-    let mut parameters = BTreeMap::from([
-        ("MailFrom".to_owned(), prepared.config.contacts.from.clone()),
+    let usual = [
+        ("MailFrom", prepared.config.contacts.from.as_str()),
         // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent.
-        ("Watch".to_owned(), "off".to_owned()),
-        (ARCHITECTURE.to_owned(), elf::host().to_owned()),
-    ]);
-    parameters.extend(options.parameters.clone());
+        ("Watch", "off"),
+        // The emulator has no CodeDeploy.
+        ("Deployment", "off"),
+        // `down` deletes the tables.
+        ("DeletionProtection", "off"),
+        (ARCHITECTURE, elf::host()),
+    ];
     Deployment {
         stack: format!("gridbell{suffix}"),
         bucket: format!("gridbell-code{suffix}"),
+        template,
         packages,
-        parameters,
+        parameters: options.parameters.clone(),
+        usual: usual.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
     }
 }
@@ -121,7 +131,7 @@ pub(super) async fn raise(
     };
     let secrets = deploy::put_secrets(api, &prepared.secrets, &note).await?;
     api.create_email_identity(&prepared.config.contacts.from).await?;
-    let outputs = deployment.create(api, &prerequisites.workspace.template(), step.as_ref()).await?;
+    let outputs = deployment.create(api, step.as_ref()).await?;
     step.at("applies the configuration");
     apply(api, output(&outputs, "ConfigTableName")?, prepared).await?;
     let watch = match hosting {

@@ -7,6 +7,7 @@ use stack_client::{Description, http_client, logical_id};
 
 use super::{
     aws_api::AwsApi,
+    build::Build,
     deploy::{Deployment, Outputs},
     emulator::{self, Emulator},
     files,
@@ -23,7 +24,7 @@ use super::{
     watch,
     workspace::Workspace,
 };
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 
 /// A running stack. Dropping it ends the emulator and all functions and removes `stack.json`.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Stack {
     watch: Option<Guarded>,
     emulator: Option<Emulator>,
     folder: RunFolder,
+    deployment: Deployment,
     foreign: Option<Foreign>,
     api: AwsApi,
     description: Description,
@@ -47,7 +49,6 @@ pub struct Stack {
 /// The stack on an endpoint that gridbell did not start, to be removed from it.
 #[derive(Debug)]
 struct Foreign {
-    deployment: Deployment,
     secrets: Vec<String>,
     keep: bool,
 }
@@ -105,7 +106,9 @@ impl Stack {
         };
         let hosting = watch_home.map(watch::Hosting::choose).transpose()?;
         let foreign = emulator.is_none();
-        let deployment = raise::deployment(&options, &prepared, packages, hosting.as_ref(), foreign);
+        let own_template = prerequisites.workspace.template();
+        let template = options.build.as_ref().map_or(own_template, Build::template);
+        let deployment = raise::deployment(&options, template, &prepared, packages, hosting.as_ref(), foreign);
 
         let raised = raise::raise(&prerequisites, &api, &prepared, &deployment, hosting, progress).await;
         let (outputs, secrets, watch) = match raised {
@@ -132,7 +135,8 @@ impl Stack {
             watch,
             emulator,
             folder: prerequisites.folder,
-            foreign: foreign.then_some(Foreign { deployment, secrets, keep: options.keep }),
+            foreign: foreign.then_some(Foreign { secrets, keep: options.keep }),
+            deployment,
             api,
             description,
             outputs,
@@ -166,6 +170,15 @@ impl Stack {
         self.state.write(&self.description)?;
         step.done(&format!("answered at {}", self.description.webhook_base));
         Ok(())
+    }
+
+    /// Deploys another build to this stack while it runs. Its queues and tables stay, with all that is in them.
+    ///
+    /// # Errors The endpoint refuses it; the stack may then be of either build.
+    pub async fn deploy(&self, build: &Build, step: &dyn Step) -> Result<()> {
+        let (packages, template) = (build.packages().await?, build.template());
+        let deployment = Deployment { packages, template, ..self.deployment.clone() };
+        deployment.update(&self.api, step).await.map(drop)
     }
 
     /// The content of `stack.json`.
@@ -246,7 +259,7 @@ impl Stack {
     ///
     /// # Errors An endpoint that gridbell did not start refuses to delete the stack.
     pub async fn shutdown(self) -> Result<()> {
-        let Self { state, mail, watch, emulator, folder, foreign, api, .. } = self;
+        let Self { state, mail, watch, emulator, folder, deployment, foreign, api, .. } = self;
         drop((state, mail));
         if let Some(watch) = watch {
             watch.end().await;
@@ -256,7 +269,7 @@ impl Stack {
         }
         drop(folder);
         let Some(foreign) = foreign.filter(|foreign| !foreign.keep) else { return Ok(()) };
-        foreign.deployment.delete(&api).await.context("the stack was not removed from the endpoint")?;
+        deployment.delete(&api).await.context("the stack was not removed from the endpoint")?;
         for parameter in &foreign.secrets {
             api.delete_secret(parameter).await?;
         }

@@ -122,6 +122,17 @@ pub(super) fn write_concurrency(template: &mut Value, parameters: &BTreeMap<Stri
     Ok(())
 }
 
+/// Writes the values of parameters as their defaults. An emulator expands SAM's resources with the defaults alone, and
+/// the way of a deployment decides which resources they become.
+pub(super) fn write_defaults(template: &mut Value, parameters: &BTreeMap<String, String>) {
+    for (name, value) in parameters {
+        let Some(parameter) = template.pointer_mut(&format!("/Parameters/{name}")) else { continue };
+        let is_number = parameter.get("Type").is_some_and(|kind| kind == "Number");
+        let number = value.parse::<u64>().ok().filter(|_| is_number);
+        parameter["Default"] = number.map_or_else(|| json!(value), |number| json!(number));
+    }
+}
+
 /// Makes a deletion remove everything, even what the cloud keeps when a stack is deleted.
 pub(super) fn keep_nothing(template: &mut Value) {
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut).into_iter().flatten();
@@ -181,6 +192,18 @@ mod tests {
         for default in ["HydratorMapping", "AlerterMapping", "ReviewsMapping"] {
             assert_eq!(bound(default), Some(&json!(2)), "{default}");
         }
+    }
+
+    #[test]
+    fn the_emulator_expands_with_the_given_values() {
+        let text = "Parameters:\n  A: { Type: String, Default: x }\n  B: { Type: Number, Default: 1 }\n";
+        let mut template = parse(text).expect("a template");
+        let given =
+            [("A", "off"), ("B", "7"), ("C", "unknown")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        write_defaults(&mut template, &BTreeMap::from(given));
+        assert_eq!(template["Parameters"]["A"]["Default"], json!("off"));
+        assert_eq!(template["Parameters"]["B"]["Default"], json!(7));
+        assert_eq!(template["Parameters"].as_object().map(Map::len), Some(2));
     }
 
     #[test]

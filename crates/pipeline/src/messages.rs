@@ -154,13 +154,27 @@ pub struct Deadline {
     /// deadline as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_hand: Option<ByHand>,
+    /// A chain of messages that `gridbell verify` began: it goes on instead of a check. An earlier release ignores this
+    /// field and checks the deadline as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
 }
 
 impl Deadline {
     /// The deadline of a subject.
     pub fn of(subject: Subject) -> Self {
-        Self { subject, unread: None, by_hand: None }
+        Self { subject, unread: None, by_hand: None, chain: None }
     }
+}
+
+/// A chain of messages, each sent by the invocation that handled the one before. Lambda stops such chains unless the
+/// function allows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// How many messages it has.
+    pub of: u32,
+    /// How many follow this one.
+    pub left: u32,
 }
 
 /// A person has curtailed a version of a dispatch by hand: it counts as accepted.

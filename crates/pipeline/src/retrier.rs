@@ -10,13 +10,15 @@ use crate::{
     config::Config,
     deadlines::DeadlineMonitor,
     health::{
+        chain::Chains,
         heartbeat::Heartbeats,
+        heartbeat_signal::HeartbeatSignals,
         sweep::{Sweep, Swept},
     },
     in_time::SWEEPS_FOR,
     ingest::acknowledge::Acknowledge,
     job::{FailedJob, Failure, FailureKind, Job, Message},
-    messages::{self, ReadError, ToRetry},
+    messages::{self, Deadline, ReadError, ToRetry},
     polling::poll::Polls,
     ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, Retry},
@@ -58,6 +60,8 @@ pub struct Minute {
     pub hinted: Result<usize, PortError>,
     /// How many overdue jobs were sent again.
     pub resent: Result<usize, PortError>,
+    /// Whether a heartbeat signal was sent.
+    pub beat: Result<bool, PortError>,
     /// The signals sent from outboxes.
     pub swept: Result<Swept, PortError>,
 }
@@ -71,6 +75,7 @@ impl Minute {
         self.polls?;
         self.hinted?;
         self.resent?;
+        self.beat?;
         Ok(swept)
     }
 }
@@ -98,6 +103,9 @@ impl<'a, P: Ports> Retrier<'a, P> {
             Ok(ToRetry::Job(job)) => (FailedJob { failure: Failure::crash(now), job }, true),
             // The check of each heartbeat finds that it was not answered.
             Ok(ToRetry::Heartbeat(_)) => return Ok(()),
+            Ok(ToRetry::Deadline(Deadline { subject, chain: Some(chain), .. })) => {
+                return Ok(self.chains().pass(&subject, chain).await?);
+            }
             Ok(ToRetry::Deadline(deadline)) => {
                 if let Some(by_hand) = &deadline.by_hand {
                     self.acknowledge().by_hand(&deadline.subject, by_hand).await?;
@@ -128,15 +136,20 @@ impl<'a, P: Ports> Retrier<'a, P> {
         let until = self.host.now() + SWEEPS_FOR;
         let open = &self.open().await;
         let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
-        let (armed, polls, heartbeats, (hinted, resent), swept) = join5(
+        let beats = self.heartbeat_signals();
+        let (armed, polls, heartbeats, (hinted, resent), (beat, swept)) = join5(
             watch.arm_due(open, until),
             polls.send_due(open),
             heartbeats.minute(open),
             join(sweep.hint(self.deliveries, open, until), sweep.resend(self.deliveries, until)),
-            sweep.run(until),
+            async {
+                // A heartbeat can name what was sent a moment before.
+                let swept = sweep.run(until).await;
+                (beats.send_due(until).await, swept)
+            },
         )
         .await;
-        Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, swept }
+        Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, beat, swept }
     }
 
     /// Requests the review of open incidents, and lists them. If that fails, hints are sent for their conditions, too.
@@ -170,6 +183,18 @@ impl<'a, P: Ports> Retrier<'a, P> {
     pub fn heartbeats(&self) -> Heartbeats<'a, P> {
         let Self { deliveries: health, queues, job_queue, host, .. } = *self;
         Heartbeats { health, queues, job_queue, host }
+    }
+
+    /// Sends the heartbeat signals.
+    pub fn heartbeat_signals(&self) -> HeartbeatSignals<'a, P> {
+        let Self { config, table, stream, queues, host, .. } = *self;
+        HeartbeatSignals { config, table, stream, queues, host }
+    }
+
+    /// Passes on the chains of `gridbell verify`.
+    pub fn chains(&self) -> Chains<'a, P> {
+        let Self { table, job_queue, host, .. } = *self;
+        Chains { table, job_queue, host }
     }
 
     /// Sends the polls.

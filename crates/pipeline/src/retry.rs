@@ -196,7 +196,7 @@ impl<P: Ports> Retry<'_, P> {
 
     /// Whether it may concern a dispatch that must be acted on in time; an unknown source counts as such.
     fn is_time_critical(&self, job: &Job) -> bool {
-        let source = self.config.sources.get(&job.source);
+        let source = self.config.named(&job.source);
         source.is_none_or(|source| source.provider.is_time_critical())
     }
 

@@ -23,6 +23,7 @@ mod openvolt;
 mod parsed;
 mod registry;
 mod request;
+mod verify;
 mod voltus;
 
 #[cfg(test)]
@@ -42,6 +43,10 @@ use jiff::Timestamp;
 /// The providers that gridbell ships, in the order in which people see them. No other code outside a provider's folder
 /// names the provider.
 pub static PROVIDERS: &[&dyn Provider] = &[&voltus::Voltus, &leap::Leap, &nvgrid::NvGrid, &openvolt::Openvolt];
+
+/// The provider of the source that `gridbell verify` uses. It is not among [`PROVIDERS`], so no configuration can name
+/// it.
+pub static VERIFY: &dyn Provider = &verify::Verify;
 
 /// What differs between providers. Every provider must implement the methods without a default.
 pub trait Provider: Sync {

@@ -1,93 +1,74 @@
-//! A minimal controller: reads the signals, acts on each change once, acknowledges it, and releases its sites by the
-//! clock.
-//!
-//! Start `gridbell up`, then run `cargo run -p gridbell-signals --example controller -- target/gridbell/stack.json`. For AWS,
-//! write a file with the same members (no `endpoint_url`; `acks` with its token) and set `AWS_ACCESS_KEY_ID` and
-//! `AWS_SECRET_ACCESS_KEY`.
+//! A minimal controller: it acts once on each change, acknowledges it, curtails and releases its sites by the clock, and
+//! raises an alarm if a version did not arrive or gridbell is silent. The README of this crate says how to run it.
 
-#![expect(clippy::disallowed_methods, reason = "a controller uses its own clock")]
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it has its own clock, and speaks to a person")]
 
-use std::{collections::BTreeSet, env, fs, io, time::Duration};
+use std::{collections::BTreeSet, env, fs, time::Duration};
 
-use aws_sdk_sqs::{
-    Client,
-    config::{BehaviorVersion, Credentials, Region},
-};
+use anyhow::{Context, Result};
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use signals::{
-    AckClient, AckState, Acknowledgement, ActiveDispatches, Data, Delivery, DispatchChange, Envelope, SignalType,
-    VersionFilter,
-};
-
-type BoxError = Box<dyn std::error::Error>;
-
-/// Longer than a queue keeps a message (14 days), by one day. Older messages are not delivered again.
-const RETENTION: Duration = Duration::from_hours(15 * 24);
+use signals::{AckClient, AckState, Acknowledgement, ActiveDispatches, Data, Delivery, Envelope, VersionFilter};
 
 /// The state that must survive a restart.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
     filter: VersionFilter,
     active: ActiveDispatches,
-    /// The sites that are curtailed now, each as `source/id`.
-    curtailed: BTreeSet<String>,
+    /// Curtailed sites and alarms, in words.
+    current: BTreeSet<String>,
 }
 
 struct Controller {
-    sqs: Client,
+    sqs: aws_sdk_sqs::Client,
     queue: String,
     acks: AckClient,
+    /// A message that an earlier read has not deleted comes again within this time.
+    in_flight: SignedDuration,
     file: String,
     state: State,
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), BoxError> {
-    let file = env::args().nth(1).unwrap_or_else(|| "target/gridbell/stack.json".to_owned());
+async fn main() -> Result<()> {
+    let file = env::args().nth(1).context("usage: controller STACK.JSON")?;
     let stack: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
     let text = |pointer: &str| stack.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    // This fails where a provider is already installed; that one works too.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let mut aws = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    aws = aws.region(Region::new(text("/region").context("no region")?));
+    if let Some(local) = text("/endpoint_url") {
+        aws = aws.endpoint_url(local).credentials_provider(Credentials::new("test", "test", None, None, "local"));
+    }
+    let (sqs, queue) = (aws_sdk_sqs::Client::new(&aws.load().await), text("/queues/signals").context("no queue")?);
+    let acks = AckClient::new(reqwest::Client::new(), text("/acks").context("no acks")?);
+    let in_flight = SignedDuration::from_secs(stack["in_flight_s"].as_i64().unwrap_or(90));
     let file = format!("{file}.state");
     let state = fs::read(&file).map_or_else(|_| Ok(State::default()), |bytes| serde_json::from_slice(&bytes))?;
-    let (queue, acks) = (text("/queues/signals").ok_or("no queue")?, text("/acks").ok_or("no acks")?);
-    let acks = AckClient::new(reqwest::Client::new(), acks);
-    let sqs = sqs(text("/endpoint_url"), text("/region"));
-    let mut controller = Controller { sqs, queue, acks, file, state };
+    let mut controller = Controller { sqs, queue, acks, in_flight, file, state };
     loop {
         if let Err(error) = controller.round().await {
-            say(&format!("tries again soon: {error}"))?;
+            println!("tries again soon: {error}");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 }
 
-fn sqs(endpoint_url: Option<String>, region: Option<String>) -> Client {
-    let key = |name: &str| env::var(name).unwrap_or_else(|_| "test".to_owned());
-    let keys = Credentials::new(key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY"), None, None, "environment");
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).http_client(http);
-    let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
-    let mut config = config.region(region).credentials_provider(keys);
-    config.set_endpoint_url(endpoint_url);
-    Client::from_conf(config.build())
-}
-
 impl Controller {
     /// Reads the queue once. A message that fails stays in the queue and is delivered again.
-    async fn round(&mut self) -> Result<(), BoxError> {
+    async fn round(&mut self) -> Result<()> {
         self.follow_the_clock()?;
         let receive = self.sqs.receive_message().queue_url(&self.queue).max_number_of_messages(10).wait_time_seconds(4);
         for message in receive.send().await?.messages.unwrap_or_default() {
-            let acknowledgement = self.take(Envelope::parse(message.body().unwrap_or_default())?)?;
-            self.follow_the_clock()?;
-            if let Some(acknowledgement) = acknowledgement {
+            let signal = Envelope::parse(message.body().unwrap_or_default())?;
+            if let Some(acknowledgement) = self.take(signal)? {
                 match self.acks.send(&acknowledgement).await {
-                    // A retry does not help, and the messages behind this one must not wait for it.
-                    Err(error) if !error.is_temporary() => say(&format!("pass over: {error}"))?,
+                    // Sending it again does not help, and the messages behind this one must not wait for it.
+                    Err(error) if !error.is_temporary() => println!("pass over: {error}"),
                     answer => drop(answer?),
                 }
             }
@@ -98,70 +79,40 @@ impl Controller {
         Ok(())
     }
 
-    /// Acts on a signal and returns its acknowledgement.
-    fn take(&mut self, signal: Envelope) -> Result<Option<Acknowledgement>, BoxError> {
-        let id = signal.id.clone();
-        let signal = match self.state.filter.accept(signal) {
+    /// Acts on a signal, stores that, and returns the acknowledgement.
+    fn take(&mut self, signal: Envelope) -> Result<Option<Acknowledgement>> {
+        let signal = match self.state.filter.accept(signal, Timestamp::now()) {
             Delivery::New { signal, missed } => {
-                if missed > 0 {
-                    say(&format!("pass over {missed} versions before {id:?} that never came"))?;
-                }
-                say(&what(&signal).0)?;
+                println!("{} {}, {missed} missed before", signal.kind, signal.subject);
                 self.state.filter.mark_done(&signal);
                 if let Data::Dispatch(dispatch) = &signal.data {
                     self.state.active.update(dispatch.clone());
                 }
-                signal
+                Some(signal)
             }
-            // The first acknowledgement may be lost.
-            Delivery::Duplicate(signal) => signal,
-            Delivery::Incomplete { .. } => return Ok(None),
-            Delivery::Outdated { .. } => {
-                return say(&format!("pass over {id:?}: a newer version is known")).map(|()| None);
-            }
+            Delivery::Duplicate(signal) => Some(signal), // The first acknowledgement may be lost.
+            Delivery::Incomplete { .. } | Delivery::Outdated { .. } => None,
         };
-        Ok(what(&signal).1.map(|state| Acknowledgement::of(&signal, state)))
+        self.follow_the_clock()?;
+        let dispatch = signal.filter(|signal| matches!(signal.data, Data::Dispatch(_)));
+        Ok(dispatch.map(|signal| Acknowledgement::of(&signal, AckState::Accepted)))
     }
 
-    /// Curtails and releases the sites, and stores the state. gridbell sends no signal when a start or a known end
-    /// passes, and `effective` may extend the curtailment of a site: `curtailed` considers both.
-    fn follow_the_clock(&mut self) -> Result<(), BoxError> {
-        let (now, State { filter, active, curtailed }) = (Timestamp::now(), &mut self.state);
-        let current: BTreeSet<String> =
-            active.curtailed(now).into_iter().map(|(source, id)| format!("{source}/{id}")).collect();
-        for site in current.difference(curtailed) {
-            say(&format!("site {site:?} is curtailed now"))?;
-        }
-        for site in curtailed.difference(&current) {
-            say(&format!("site {site:?} is released"))?;
-        }
-        *curtailed = current;
-        filter.forget_before(now - RETENTION);
+    /// Curtails and releases sites, raises and ends alarms, and stores the state. gridbell sends nothing when a start or
+    /// a known end passes, and `effective` may extend the curtailment of a site: `curtailed` considers both.
+    fn follow_the_clock(&mut self) -> Result<()> {
+        let (now, State { filter, active, current }) = (Timestamp::now(), &mut self.state);
+        let sites = active.curtailed(now).into_iter().map(|(source, id)| format!("site {source}/{id} is curtailed"));
+        let missing = filter.missing(now - self.in_flight);
+        let missing = missing.map(|one| format!("ALARM: version {} of {} did not arrive", one.version, one.subject));
+        let late = filter.late_since(now).map(|since| format!("ALARM: no signal since {since}"));
+        let is_so: BTreeSet<String> = sites.chain(missing).chain(late).collect();
+        is_so.difference(current).for_each(|one| println!("now: {one}")); // Curtail here.
+        current.difference(&is_so).for_each(|one| println!("over: {one}")); // Release here.
+        *current = is_so;
+        filter.forget_before(now - SignedDuration::from_hours(15 * 24)); // A queue keeps messages for 14 days.
         active.forget_before(now);
         fs::write(format!("{}.new", self.file), serde_json::to_vec(&self.state)?)?;
         Ok(fs::rename(format!("{}.new", self.file), &self.file)?)
     }
-}
-
-/// Describes what a signal asks for, and how to acknowledge it. Each signal contains its whole dispatch.
-fn what(signal: &Envelope) -> (String, Option<AckState>) {
-    let Data::Dispatch(dispatch) = &signal.data else { return (format!("pass over {:?}", signal.id), None) };
-    let end = dispatch.end.map_or_else(|| "further notice".to_owned(), |end| end.to_string());
-    let (key, start, request) = (&dispatch.key, dispatch.start, dispatch.request);
-    match &signal.kind {
-        // A test curtails nothing. The acknowledgement confirms that it arrived.
-        _ if dispatch.test => (format!("test {key:?}"), Some(AckState::Completed)),
-        SignalType::Dispatch(DispatchChange::Scheduled) => {
-            (format!("curtail {key:?} by {request:?}, {start} to {end}"), Some(AckState::Accepted))
-        }
-        SignalType::Dispatch(DispatchChange::Updated) => {
-            (format!("instead {key:?} by {request:?}, {start} to {end}"), Some(AckState::Accepted))
-        }
-        SignalType::Dispatch(DispatchChange::Cancelled) => (format!("leave {key:?} alone"), None),
-        _ => (format!("{key:?} is over"), None),
-    }
-}
-
-fn say(line: &str) -> Result<(), BoxError> {
-    Ok(io::Write::write_all(&mut io::stdout(), format!("{line}\n").as_bytes())?)
 }

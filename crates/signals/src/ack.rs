@@ -25,6 +25,11 @@ pub use client::{AckClient, AckError, AckOutcome};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(description = "The body of `POST /acks/{token}`.")
+)]
 pub struct Acknowledgement {
     /// The dispatch's key, which is the signal's subject.
     pub dispatch: String,
@@ -35,6 +40,7 @@ pub struct Acknowledgement {
         serialize_with = "as_text",
         deserialize_with = "from_text"
     )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub epoch: Option<u64>,
     /// The sequence of the acknowledged signal.
     pub version: u64,
@@ -47,6 +53,7 @@ pub struct Acknowledgement {
 
 /// What a controller does about a dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AckState {
     /// The controller has the dispatch and will curtail.

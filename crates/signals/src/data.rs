@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use crate::{Request, Subject};
+use crate::{HeartbeatSignal, Request, Subject};
 
 /// The `data` of a signal: an object with one member, which names the kind of data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,6 +20,8 @@ pub enum Data {
     Meter(MeterSignal),
     /// Of `gridbell.account.<event>.v1`.
     Account(AccountSignal),
+    /// Of `gridbell.heartbeat.v1`.
+    Heartbeat(HeartbeatSignal),
     /// The unchanged data of a type that this version of the crate does not know.
     #[serde(untagged)]
     Other(Value),

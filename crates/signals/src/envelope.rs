@@ -3,10 +3,13 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use crate::{Data, SignalType, Subject};
+use crate::{
+    Data, SignalType, Subject,
+    text::{number_from_text, number_to_text},
+};
 
 /// One signal: a CloudEvents 1.0 event in structured JSON. Unknown fields are ignored.
 ///
@@ -25,25 +28,33 @@ use crate::{Data, SignalType, Subject};
 /// # Ok::<(), signals::InvalidSignal>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "Envelope", description = "One signal: a CloudEvents 1.0 event in structured JSON.")
+)]
 pub struct Envelope<D = Data> {
     /// The version of CloudEvents: `1.0`.
     pub specversion: String,
     /// `subject#epoch.sequence`, plus `.part` if the version has parts.
     pub id: String,
-    /// `/gridbell/<source>`.
+    /// `/gridbell/<source>`; `/gridbell` for a heartbeat.
     pub source: String,
     /// The CloudEvents type.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub kind: SignalType,
     /// The stream that it belongs to, and the FIFO message group.
     pub subject: Subject,
     /// When it was published.
     pub time: Timestamp,
     /// Unix milliseconds of the instant when the stack's tables began to number signals. A JSON string on the wire.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "number_to_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[0-9]+$")))]
     pub epoch: u64,
     /// The number of the version within the subject and epoch, from 1. A JSON string on the wire.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "number_to_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[0-9]+$")))]
     pub sequence: u64,
     /// `application/json`.
     pub datacontenttype: String,
@@ -102,9 +113,9 @@ struct EnvelopeText {
     kind: SignalType,
     subject: Subject,
     time: Timestamp,
-    #[serde(deserialize_with = "from_text")]
+    #[serde(deserialize_with = "number_from_text")]
     epoch: u64,
-    #[serde(deserialize_with = "from_text")]
+    #[serde(deserialize_with = "number_from_text")]
     sequence: u64,
     datacontenttype: String,
     data: Value,
@@ -120,6 +131,7 @@ impl<'de> Deserialize<'de> for Envelope {
             SignalType::Power(_) => member(data, "power").map(Data::Power),
             SignalType::Meter => member(data, "meter").map(Data::Meter),
             SignalType::Account(_) => member(data, "account").map(Data::Account),
+            SignalType::Heartbeat => member(data, "heartbeat").map(Data::Heartbeat),
             SignalType::Other(_) => Ok(Data::Other(data)),
         }
         .map_err(|reason| de::Error::custom(format_args!("{id:?}: {reason}")))?;
@@ -130,14 +142,4 @@ impl<'de> Deserialize<'de> for Envelope {
 fn member<T: de::DeserializeOwned>(mut data: Value, name: &str) -> Result<T, String> {
     let value = data.get_mut(name).map(Value::take).ok_or_else(|| format!("`data.{name}` is missing"))?;
     T::deserialize(value).map_err(|error| format!("`data.{name}`: {error}"))
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn as_text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(number)
-}
-
-fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| de::Error::custom(format_args!("{text:?} is no decimal number")))
 }

@@ -1,39 +1,49 @@
 //! Finds the deliveries that a consumer must act on.
 
+mod liveness;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::liveness::Liveness;
 use crate::{Data, Envelope, Subject, TargetEntry, Version};
 
+pub use self::liveness::MissingVersion;
+
 /// Remembers the newest version of each subject, so that a consumer acts on each version once even if messages arrive
-/// twice or late.
+/// twice or late. It also follows the heartbeats, if gridbell sends them: [`missing`](Self::missing) names versions that
+/// did not arrive, [`late_since`](Self::late_since) says whether gridbell is silent.
 ///
 /// For each message: call [`accept`](Self::accept), act on [`Delivery::New`], then call [`mark_done`](Self::mark_done),
 /// store the filter, acknowledge, and delete the message from the queue. The filter is plain data: store it as JSON,
 /// and load it after a restart. A consumer that stops between acting and storing acts on that version once more.
 ///
 /// ```
+/// use jiff::Timestamp;
 /// use signals::{Delivery, Envelope, VersionFilter};
 ///
 /// let body = |sequence: u64| format!(r#"{{"specversion": "1.0", "id": "s/account#7.{sequence}", "source": "/gridbell/s",
 ///     "type": "gridbell.account.customer.created.v1", "subject": "s/account", "time": "2025-12-01T16:40:03Z",
 ///     "epoch": "7", "sequence": "{sequence}", "datacontenttype": "application/json", "data": {{"account": {{
 ///     "provider": "openvolt", "source": "s", "event": "customer.created", "delivery": "d", "payload": {{}}}}}}}}"#);
-/// let mut filter = VersionFilter::default();
-/// let Delivery::New { signal, missed: 0 } = filter.accept(Envelope::parse(&body(9))?) else { panic!() };
+/// let (mut filter, now) = (VersionFilter::default(), Timestamp::UNIX_EPOCH);
+/// let Delivery::New { signal, missed: 0 } = filter.accept(Envelope::parse(&body(9))?, now) else { panic!() };
 /// // Act on the signal here.
 /// filter.mark_done(&signal);
-/// assert!(matches!(filter.accept(Envelope::parse(&body(9))?), Delivery::Duplicate(_)));
-/// assert!(matches!(filter.accept(Envelope::parse(&body(8))?), Delivery::Outdated { .. }));
+/// assert!(matches!(filter.accept(Envelope::parse(&body(9))?, now), Delivery::Duplicate(_)));
+/// assert!(matches!(filter.accept(Envelope::parse(&body(8))?, now), Delivery::Outdated { .. }));
 /// // 10 is newer than 9. As text it would be older.
-/// assert!(matches!(filter.accept(Envelope::parse(&body(10))?), Delivery::New { .. }));
+/// assert!(matches!(filter.accept(Envelope::parse(&body(10))?, now), Delivery::New { .. }));
 /// # Ok::<(), signals::InvalidSignal>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct VersionFilter {
     subjects: BTreeMap<String, Newest>,
+    /// What the heartbeats said; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    liveness: Option<Liveness>,
 }
 
 /// How a consumer must treat a delivery.
@@ -77,9 +87,12 @@ struct Newest {
 }
 
 impl VersionFilter {
-    /// Classifies a delivery, and stores it if it is a part.
-    pub fn accept(&mut self, signal: Envelope) -> Delivery {
+    /// Classifies a delivery that is received now, and stores it if it is a part.
+    pub fn accept(&mut self, signal: Envelope, now: Timestamp) -> Delivery {
         let version = signal.version();
+        if let Some(liveness) = &mut self.liveness {
+            liveness.heard(now);
+        }
         let known = self.subjects.get(signal.subject.as_str());
         if let Some(known) = known.filter(|known| version < known.version) {
             return Delivery::Outdated { newest: known.version };
@@ -89,6 +102,9 @@ impl VersionFilter {
             let missed = known.map_or(0, |known| between(known.version, version));
             let newest = Newest { version, time: signal.time, missed, ..Newest::default() };
             self.subjects.insert(signal.subject.to_string(), newest);
+            if let Data::Heartbeat(heartbeat) = &signal.data {
+                self.follow(heartbeat, version.epoch, now);
+            }
         }
         let newest = self.subjects.entry(signal.subject.to_string()).or_default();
         if newest.done { Delivery::Duplicate(Box::new(signal)) } else { newest.join(signal) }

@@ -5,11 +5,13 @@ mod active;
 mod data;
 mod envelope;
 mod filter;
+mod heartbeat;
 mod request;
 #[cfg(feature = "schema")]
 mod schema;
 mod signal_type;
 mod subject;
+mod text;
 
 #[cfg(feature = "ack")]
 pub use ack::{AckClient, AckError, AckOutcome};
@@ -20,9 +22,10 @@ pub use data::{
     Program, Status, Target, TargetEntry, TestReason,
 };
 pub use envelope::{Envelope, InvalidSignal, Version};
-pub use filter::{Delivery, VersionFilter};
+pub use filter::{Delivery, MissingVersion, VersionFilter};
+pub use heartbeat::{ActiveVersion, HeartbeatSignal};
 pub use request::Request;
 #[cfg(feature = "schema")]
-pub use schema::schemas;
+pub use schema::{acknowledgement_schema, envelope_schema, schemas};
 pub use signal_type::{DispatchChange, SignalType};
 pub use subject::Subject;

@@ -2,7 +2,9 @@
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
-use crate::{AccountSignal, DispatchSignal, MeterSignal, PowerSignal};
+use serde_json::Value;
+
+use crate::{AccountSignal, Acknowledgement, DispatchSignal, Envelope, HeartbeatSignal, MeterSignal, PowerSignal};
 
 /// `data` of `gridbell.dispatch.scheduled.v1`, `…updated.v1`, `…cancelled.v1` and `…ended.v1`.
 #[derive(JsonSchema)]
@@ -36,14 +38,33 @@ struct Account {
     account: AccountSignal,
 }
 
+/// `data` of `gridbell.heartbeat.v1`.
+#[derive(JsonSchema)]
+#[schemars(rename = "HeartbeatData")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Heartbeat {
+    heartbeat: HeartbeatSignal,
+}
+
 /// The schema of each kind of `data`, by the name of its one member.
-pub fn schemas() -> [(&'static str, Schema); 4] {
+pub fn schemas() -> [(&'static str, Schema); 5] {
     [
         ("dispatch", schema::<Dispatch>()),
         ("power", schema::<Power>()),
         ("meter", schema::<Meter>()),
         ("account", schema::<Account>()),
+        ("heartbeat", schema::<Heartbeat>()),
     ]
+}
+
+/// The schema of the envelope, whose `data` keeps to one of [`schemas`].
+pub fn envelope_schema() -> Schema {
+    schema::<Envelope<Value>>()
+}
+
+/// The schema of the body of `POST /acks/{token}`.
+pub fn acknowledgement_schema() -> Schema {
+    schema::<Acknowledgement>()
 }
 
 fn schema<T: JsonSchema>() -> Schema {

@@ -26,6 +26,8 @@ pub enum SignalType {
     Meter,
     /// `gridbell.account.<event>.v1`, with the provider's name of the event.
     Account(String),
+    /// `gridbell.heartbeat.v1`.
+    Heartbeat,
     /// A type that this version of the crate does not know.
     Other(String),
 }
@@ -63,6 +65,7 @@ impl fmt::Display for SignalType {
             Self::Power(event) => write!(f, "gridbell.power.{}.v1", event.as_str()),
             Self::Meter => f.write_str("gridbell.meter.data.v1"),
             Self::Account(event) => write!(f, "gridbell.account.{event}.v1"),
+            Self::Heartbeat => f.write_str(HEARTBEAT),
             Self::Other(text) => f.write_str(text),
         }
     }
@@ -74,7 +77,12 @@ impl From<&str> for SignalType {
     }
 }
 
+const HEARTBEAT: &str = "gridbell.heartbeat.v1";
+
 fn known(text: &str) -> Option<SignalType> {
+    if text == HEARTBEAT {
+        return Some(SignalType::Heartbeat);
+    }
     let (group, name) = text.strip_prefix("gridbell.")?.strip_suffix(".v1")?.split_once('.')?;
     match group {
         "dispatch" => DispatchChange::ALL.into_iter().find(|change| change.as_str() == name).map(SignalType::Dispatch),
@@ -121,6 +129,7 @@ mod tests {
             "gridbell.account.customer.created.v1",
             "gridbell.account..v1",
             "gridbell.heartbeat.v1",
+            "gridbell.heartbeat.v2",
             "",
         ] {
             assert_eq!(SignalType::from(text).to_string(), text);
@@ -129,6 +138,7 @@ mod tests {
             SignalType::from("gridbell.account.customer.created.v1"),
             SignalType::Account("customer.created".to_owned())
         );
+        assert_eq!(SignalType::from("gridbell.heartbeat.v1"), SignalType::Heartbeat);
         assert!(matches!(SignalType::from("gridbell.dispatch.paused.v1"), SignalType::Other(_)));
     }
 }

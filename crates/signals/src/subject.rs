@@ -1,4 +1,4 @@
-//! The name of one ordered stream: a dispatch, a load target, a meter or an account.
+//! The name of one ordered stream: a dispatch, a load target, a meter, an account, or the heartbeats.
 
 use std::fmt::{self, Write as _};
 
@@ -37,6 +37,16 @@ impl Subject {
     /// `<source>/account`.
     pub fn account(source: &str) -> Self {
         Self(format!("{source}/account"))
+    }
+
+    /// The subject of the heartbeats, `heartbeat`. No other subject lacks a slash.
+    pub fn heartbeat() -> Self {
+        Self("heartbeat".to_owned())
+    }
+
+    /// True for the subject of the heartbeats.
+    pub fn is_heartbeat(&self) -> bool {
+        self.0 == "heartbeat"
     }
 
     /// A subject from its stored text (a table's key, a command line).

@@ -58,15 +58,39 @@ fn unknown_fields_are_ignored() {
 
 #[test]
 fn an_unknown_type_is_kept_as_it_came() {
-    for kind in ["gridbell.heartbeat.v1", "gridbell.dispatch.updated.v2"] {
+    for kind in ["gridbell.weather.v1", "gridbell.dispatch.updated.v2"] {
         let mut event = dispatch();
         event["type"] = json!(kind);
-        event["data"] = json!({"heartbeat": {"more": 0, "share": 0.5}});
+        event["data"] = json!({"weather": {"more": 0, "share": 0.5}});
         let signal = read(&event).unwrap();
         assert_eq!(signal.kind, SignalType::Other(kind.to_owned()));
         assert_eq!(signal.data, Data::Other(event["data"].clone()));
         assert_eq!(serde_json::to_value(&signal).unwrap(), event);
     }
+}
+
+#[test]
+fn a_heartbeat_is_read_whole_and_written_the_same() {
+    let mut event = dispatch();
+    event["id"] = json!("heartbeat#1764432000000.10");
+    (event["source"], event["subject"]) = (json!("/gridbell"), json!("heartbeat"));
+    event["type"] = json!("gridbell.heartbeat.v1");
+    event["data"] = json!({"heartbeat": {
+        "at": "2025-12-01T16:40:03Z", "next_by": "2025-12-01T16:47:03Z",
+        "active": [
+            {"subject": "leap-prod/11cf", "sequence": "10", "start": "2025-12-01T16:50:00Z", "end": null},
+            {"subject": "dc-1/-/c-1", "sequence": "2", "start": "2025-12-01T17:00:00Z", "end": "2025-12-01T18:00:00Z"},
+        ],
+        "more": 3,
+    }});
+    let signal = read(&event).unwrap();
+    assert_eq!(signal.kind, SignalType::Heartbeat);
+    assert!(signal.subject.is_heartbeat() && !signal.is_test());
+    assert_eq!(serde_json::to_value(&signal).unwrap(), event);
+    let Data::Heartbeat(heartbeat) = signal.data else { panic!("{signal:?}") };
+    assert_eq!((heartbeat.active[0].sequence, heartbeat.active[1].subject.as_str()), (10, "dc-1/-/c-1"));
+    event["data"]["heartbeat"]["active"][0]["sequence"] = json!(10);
+    assert!(read(&event).unwrap_err().contains("`data.heartbeat`"));
 }
 
 #[test]

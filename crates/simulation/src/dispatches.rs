@@ -50,7 +50,7 @@ impl Dispatches for Invocation<'_> {
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
         self.call("dispatches.sent", |state| {
             let Some(record) = state.dispatches.get(subject.as_str()) else { return false };
-            let next = SubjectRecord { revision: revision + 1, outbox: Vec::new(), ..record };
+            let next = SubjectRecord { revision: revision + 1, outbox: Vec::new(), sent: None, ..record };
             state.lag(subject.as_str());
             state.dispatches.write(&next, Some(revision)).is_ok()
         })

@@ -134,7 +134,9 @@ impl Invocation<'_> {
         let _ = retrier.polls().send_due(&open).await;
         let _ = retrier.sweeper().hint(self, &open, until).await;
         let _ = retrier.sweeper().resend(self, until).await;
-        retrier.sweeper().run(until).await.unwrap_or_default()
+        let swept = retrier.sweeper().run(until).await.unwrap_or_default();
+        let _ = retrier.heartbeat_signals().send_due(until).await;
+        swept
     }
 
     pub(crate) async fn alert(&self, messages: Vec<Message>) -> Vec<String> {

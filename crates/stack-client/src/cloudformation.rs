@@ -38,6 +38,9 @@ impl CloudFormationError {
     }
 }
 
+/// Most pages of resources that are read, a hundred resources each: a stack has at most 500.
+const PAGES: usize = 10;
+
 /// A stack's current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackInfo {
@@ -62,6 +65,22 @@ impl CloudFormation {
     pub async fn describe(&self, name: &str) -> Result<StackInfo, CloudFormationError> {
         let xml = self.call("DescribeStacks", &[("StackName".to_owned(), name.to_owned())]).await?;
         stack(&xml)
+    }
+
+    /// The physical ids of a stack's resources of one type, such as `AWS::CloudWatch::Alarm`.
+    pub async fn resources(&self, name: &str, kind: &str) -> Result<Vec<String>, CloudFormationError> {
+        let (mut found, mut token) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES {
+            let form = [("StackName".to_owned(), name.to_owned())].into_iter();
+            let form: Vec<_> = form.chain(token.take().map(|token| ("NextToken".to_owned(), token))).collect();
+            let page = resources(&self.call("ListStackResources", &form).await?, kind)?;
+            found.extend(page.ids);
+            match page.next {
+                Some(next) => token = Some(next),
+                None => break,
+            }
+        }
+        Ok(found)
     }
 
     async fn call(&self, action: &str, form: &[(String, String)]) -> Result<String, CloudFormationError> {
@@ -97,6 +116,21 @@ fn stack(xml: &str) -> Result<StackInfo, CloudFormationError> {
     })
 }
 
+/// A page of resources of one type.
+struct Resources {
+    ids: Vec<String>,
+    next: Option<String>,
+}
+
+fn resources(xml: &str, kind: &str) -> Result<Resources, CloudFormationError> {
+    let document = Document::parse(xml).map_err(|_| CloudFormationError::SignedResponse("no XML".to_owned()))?;
+    let of_kind = members(document.root(), "StackResourceSummaries").filter(|one| text(*one, "ResourceType") == kind);
+    let ids = of_kind.map(|one| text(one, "PhysicalResourceId")).filter(|id| !id.is_empty()).collect();
+    let next = document.descendants().find(|node| node.tag_name().name() == "NextToken");
+    let next = next.and_then(|next| next.text()).filter(|next| !next.is_empty()).map(str::to_owned);
+    Ok(Resources { ids, next })
+}
+
 /// The `member`s of a list. The XML may or may not have AWS's namespace.
 fn members<'a, 'i: 'a>(parent: Node<'a, 'i>, list: &'a str) -> impl Iterator<Item = Node<'a, 'i>> {
     let of_list = parent.descendants().find(move |node| node.tag_name().name() == list);
@@ -123,6 +157,24 @@ mod tests {
         assert_eq!(info.outputs["ApiId"], "a1");
         assert_eq!(info.parameters["MailFrom"], "a@b.example");
         assert!(stack("<R/>").is_err());
+    }
+
+    #[test]
+    fn resources_of_a_type_are_listed_by_pages() {
+        let member = |kind: &str, id: &str| {
+            format!("<member><ResourceType>{kind}</ResourceType><PhysicalResourceId>{id}</PhysicalResourceId></member>")
+        };
+        let list = [member("AWS::CloudWatch::Alarm", "g-alerter-failing"), member("AWS::SQS::Queue", "q")].concat();
+        let page = |next: &str| {
+            let xml = format!(
+                "<R xmlns='http://x'><ListStackResourcesResult><StackResourceSummaries>{list}</StackResourceSummaries>{next}</ListStackResourcesResult></R>"
+            );
+            resources(&xml, "AWS::CloudWatch::Alarm").expect("read")
+        };
+        let first = page("<NextToken>t</NextToken>");
+        assert_eq!((first.ids, first.next.as_deref()), (vec!["g-alerter-failing".to_owned()], Some("t")));
+        assert_eq!(page("").next, None);
+        assert!(resources("no XML", "x").is_err());
     }
 
     #[test]

@@ -28,6 +28,19 @@ pub enum Place {
     },
 }
 
+/// A stack in AWS, or on an AWS-compatible endpoint, to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeployedStack<'a> {
+    /// Its name in `CloudFormation`.
+    pub name: &'a str,
+    /// The AWS profile; none: `AWS_PROFILE`, else `default`.
+    pub profile: Option<&'a str>,
+    /// The region; none: `AWS_REGION`, else the profile's.
+    pub region: Option<&'a str>,
+    /// The endpoint, without a slash at the end; none: `AWS_ENDPOINT_URL`, else the profile's, else AWS.
+    pub endpoint_url: Option<&'a str>,
+}
+
 /// An opened stack.
 #[derive(Debug, Clone)]
 pub struct Console {
@@ -59,8 +72,8 @@ impl Console {
     /// # Errors
     /// One line with the remedy: there is no such stack, it does not respond, the user is not signed in, or access is
     /// denied.
-    pub async fn open_deployed(name: &str, profile: Option<&str>, region: Option<&str>) -> Result<Self, OpenError> {
-        deployed::open(name, profile, region).await
+    pub async fn open_deployed(stack: DeployedStack<'_>) -> Result<Self, OpenError> {
+        deployed::open(stack).await
     }
 
     /// The table `dispatches`.

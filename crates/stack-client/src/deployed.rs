@@ -6,7 +6,8 @@ use aws::{client, environment::Environment};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use crate::{
-    CloudFormation, Console, OpenError, Place, StackInfo, http_client, plainly, proxies::Proxies, through::through,
+    CloudFormation, Console, DeployedStack, OpenError, Place, StackInfo, http_client, plainly, proxies::Proxies,
+    through::through,
 };
 
 /// Queues: the name in the commands, and the stack output with the URL.
@@ -28,14 +29,20 @@ pub(crate) const TABLES: [(&str, &str); 4] = [
     ("config", "ConfigTableName"),
 ];
 
-pub(crate) async fn open(name: &str, profile: Option<&str>, region: Option<&str>) -> Result<Console, OpenError> {
+/// The base URL of an HTTP API on an emulator: the hosts of its outputs resolve in AWS alone.
+pub fn emulated_api(endpoint_url: &str, api_id: &str) -> String {
+    format!("{}/_aws/execute-api/{api_id}/$default", endpoint_url.trim_end_matches('/'))
+}
+
+pub(crate) async fn open(stack: DeployedStack<'_>) -> Result<Console, OpenError> {
+    let DeployedStack { name, profile, .. } = stack;
     let profile = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());
     let said = |error: String| OpenError::Said(plainly(&error, profile.as_deref()));
     let http = http_client().map_err(|error| OpenError::Said(error.to_string()))?;
     if let Some(missing) = profile.as_deref().filter(|profile| !is_set_up(profile)) {
         return Err(OpenError::NoProfile { profile: missing.to_owned() });
     }
-    let aws = configuration(profile.as_deref(), region, http.clone()).await?;
+    let aws = configuration(DeployedStack { profile: profile.as_deref(), ..stack }, http.clone()).await?;
     let region = aws.region().ok_or(OpenError::NoRegion)?.to_string();
     let cloudformation = CloudFormation::new(http.clone(), &aws);
     let info = match cloudformation.describe(name).await {
@@ -46,9 +53,13 @@ pub(crate) async fn open(name: &str, profile: Option<&str>, region: Option<&str>
     let named = |names: &[(&str, &str)]| -> Result<BTreeMap<String, String>, OpenError> {
         names.iter().map(|(key, output)| Ok(((*key).to_owned(), self::output(&info, output)?))).collect()
     };
+    let webhook_base = match aws.endpoint_url() {
+        Some(endpoint_url) => emulated_api(endpoint_url, &output(&info, "ApiId")?),
+        None => output(&info, "WebhookUrl")?.trim_end_matches('/').to_owned(),
+    };
     Ok(Console {
         name: name.to_owned(),
-        webhook_base: output(&info, "WebhookUrl")?.trim_end_matches('/').to_owned(),
+        webhook_base,
         queues: named(&QUEUES)?,
         tables: named(&TABLES)?,
         place: Place::Deployed { profile },
@@ -72,11 +83,8 @@ fn is_set_up(profile: &str) -> bool {
     profile == "default" || files.iter().flat_map(|file| file.lines()).any(names_it)
 }
 
-async fn configuration(
-    profile: Option<&str>,
-    region: Option<&str>,
-    http: reqwest::Client,
-) -> Result<SdkConfig, OpenError> {
+async fn configuration(stack: DeployedStack<'_>, http: reqwest::Client) -> Result<SdkConfig, OpenError> {
+    let DeployedStack { profile, region, endpoint_url, .. } = stack;
     // The SDK's own client does not support SOCKS and would not name a wrong variable.
     let client = if Proxies::of_process().are_set() {
         through(http)
@@ -90,6 +98,9 @@ async fn configuration(
     }
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
+    }
+    if let Some(endpoint_url) = endpoint_url {
+        loader = loader.endpoint_url(endpoint_url);
     }
     Ok(loader.load().await)
 }

@@ -1,5 +1,6 @@
-//! The functions from outside: event source mappings, restarts, and the probe. A restart replaces all processes; the
-//! probe returns what a process runs with.
+//! The functions from outside: event source mappings, versions, and the probe, which returns what a process runs with.
+
+mod aliases;
 
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use aws::{
     configuration::{PROBE, Probed},
     signed::{Call, CallError, Service},
 };
+
+use aliases::unqualified;
+pub use aliases::{ALIAS, Alias, Published};
 
 /// Timeout of one probe: a cold start, and what the function reads at start.
 const PROBING: Duration = Duration::from_secs(25);
@@ -189,9 +193,9 @@ impl Functions {
         self.call("UpdateEventSourceMapping", "PUT", &path, body).await.map(drop)
     }
 
-    /// Replaces all processes of a function by changing its configuration.
+    /// Changes a function, so that a new version of it can be published. Its processes end; those of its versions stay.
     pub async fn restart(&self, function: &str, why: &str) -> Result<(), CallError> {
-        let path = format!("{ON_FUNCTIONS}/{function}/configuration");
+        let path = format!("{ON_FUNCTIONS}/{}/configuration", unqualified(function));
         let Configuration { memory_size, .. } = self.configuration(function).await?;
         let body = json!({ "Description": why, "MemorySize": memory_size }).to_string();
         self.call("UpdateFunctionConfiguration", "PUT", &path, body).await.map(drop)
@@ -208,9 +212,14 @@ impl Functions {
         })
     }
 
-    /// Probes a function: returns what it runs with.
+    /// Probes a function: returns what its alias runs with.
     pub async fn probe(&self, function: &str) -> Result<Probed, ProbeError> {
-        let path = format!("{ON_FUNCTIONS}/{function}/invocations");
+        self.probe_version(function, ALIAS).await
+    }
+
+    /// Probes a version of a function, which no other caller may invoke yet.
+    pub async fn probe_version(&self, function: &str, version: &str) -> Result<Probed, ProbeError> {
+        let path = format!("{ON_FUNCTIONS}/{}/invocations?Qualifier={version}", unqualified(function));
         let headers = &[("content-type", "application/json")];
         let call = Call { action: "Invoke", headers, body: PROBE.to_owned() };
         let answer = self.0.exchange("POST", &path, &call, PROBING, "x-amz-function-error").await?;
@@ -227,7 +236,7 @@ impl Functions {
     }
 
     async fn configuration(&self, function: &str) -> Result<Configuration, CallError> {
-        let path = format!("{ON_FUNCTIONS}/{function}/configuration");
+        let path = format!("{ON_FUNCTIONS}/{}/configuration", unqualified(function));
         self.read("GetFunctionConfiguration", "GET", &path, String::new()).await
     }
 

@@ -21,10 +21,11 @@ pub use aws::{
     signed::CallError,
 };
 pub use cloudformation::{CloudFormation, CloudFormationError, StackInfo};
-pub use cloudwatch::CloudWatch;
-pub use console::{Console, Place};
+pub use cloudwatch::{Alarm, AlarmState, CloudWatch};
+pub use console::{Console, DeployedStack, Place};
+pub use deployed::emulated_api;
 pub use description::{Description, SourceDescription};
 pub use error::{OpenError, plainly};
-pub use functions::{FUNCTIONS, Functions, Mapping, ProbeError, Scaling, Update, logical_id};
+pub use functions::{ALIAS, Alias, FUNCTIONS, Functions, Mapping, ProbeError, Published, Scaling, Update, logical_id};
 pub use http::client as http_client;
 pub use queues::{Counts, DeadLetter, Queues};

@@ -7,6 +7,7 @@ mod harm;
 mod report;
 mod run;
 mod schedule;
+pub(crate) mod upgrade;
 mod watch;
 
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use local_stack::progress;
 use provider_server::times;
 
-use run::Options;
+use run::{Options, Ran};
 
 pub(crate) const EXAMPLES: &str = "\
 Webhooks of every provider come in bursts, twice, late and in another order, with updates and cancels, while processes of the
@@ -54,14 +55,19 @@ pub(crate) async fn run(args: Chaos) -> Result<()> {
     progress.note(&format!("seed {seed}"));
     let options = Options { seed, webhooks: usize::try_from(args.webhooks)? };
     let ran = tokio::select! {
-        ran = run::run(options, progress.as_ref()) => ran?,
+        ran = run::run(options, None, progress.as_ref()) => ran?,
         _ = tokio::signal::ctrl_c() => bail!("stopped before it was over"),
         _ = terminate.recv() => bail!("stopped before it was over"),
     };
     if let Some(file) = &args.history {
         std::fs::write(file, ran.jsonl()?).with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    if args.json {
+    verdict(&ran, args.json)
+}
+
+/// Prints the result; an error if anything that was accepted is lost.
+fn verdict(ran: &Ran, as_json: bool) -> Result<()> {
+    if as_json {
         println!("{}", serde_json::to_string_pretty(&ran.report)?);
     } else {
         ran.report.show();
@@ -70,5 +76,5 @@ pub(crate) async fn run(args: Chaos) -> Result<()> {
         return Ok(());
     }
     let broken: Vec<String> = ran.report.broken.iter().map(ToString::to_string).collect();
-    bail!("of what was accepted, not all is accounted for (seed {seed}):\n  {}", broken.join("\n  "))
+    bail!("of what was accepted, not all is accounted for (seed {}):\n  {}", ran.report.seed, broken.join("\n  "))
 }

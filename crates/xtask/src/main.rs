@@ -2,6 +2,7 @@
 
 mod cargo;
 mod chaos;
+mod prebuilt;
 mod storm;
 mod swarm;
 
@@ -34,6 +35,12 @@ enum Command {
     /// Start the system on this machine, damage it while webhooks arrive, and check that each is accounted for
     #[command(after_help = chaos::EXAMPLES)]
     Chaos(chaos::Chaos),
+    /// Deploy an earlier commit, this one, the earlier one again and this one again while webhooks arrive; check that none is lost
+    #[command(after_help = chaos::upgrade::EXAMPLES)]
+    Upgrade(chaos::upgrade::UpgradeArgs),
+    /// Write the template of a release, whose functions are packages that were built before
+    #[command(after_help = prebuilt::EXAMPLES)]
+    Prebuilt(prebuilt::Prebuilt),
     /// Write the payloads in `events/` again
     Fixtures,
 }
@@ -42,6 +49,8 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Swarm(command) => swarm::run(command),
         Command::Chaos(options) => Runtime::new()?.block_on(chaos::run(options)),
+        Command::Upgrade(options) => Runtime::new()?.block_on(chaos::upgrade::run(options)),
+        Command::Prebuilt(options) => prebuilt::run(&options),
         Command::Bench { arguments } => cargo::bench(&arguments),
         Command::Fixtures => cargo::fixtures(),
     }

@@ -105,6 +105,7 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"{SENDER}\"")?;
     writeln!(text, "group_wait = \"1s\"\ngroup_interval = \"3s\"")?;
     writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;
+    writeln!(text, "[signals]\nheartbeat = \"1m\"")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = File::parse("the flows' configuration", &text)?.config;
     Ok(UpOptions { secrets, ..UpOptions::new(config) })

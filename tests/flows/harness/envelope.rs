@@ -44,7 +44,7 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
 }
 
 /// The project's schemas of `data`, by its one member.
-static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 5]> = LazyLock::new(|| {
     let read = |text: &str| {
         let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
         jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
@@ -54,5 +54,6 @@ static SCHEMAS: LazyLock<[(&str, Result<Validator, String>); 4]> = LazyLock::new
         ("power", read(include_str!("../../../crates/signals/schemas/power.json"))),
         ("meter", read(include_str!("../../../crates/signals/schemas/meter.json"))),
         ("account", read(include_str!("../../../crates/signals/schemas/account.json"))),
+        ("heartbeat", read(include_str!("../../../crates/signals/schemas/heartbeat.json"))),
     ]
 });

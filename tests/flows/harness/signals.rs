@@ -130,6 +130,15 @@ impl Signals {
         }
     }
 
+    /// Waits for the subject's first signal, however many come.
+    pub(crate) async fn first(&self, patience: Duration, subject: &str) -> Result<Signal> {
+        let mut changed = self.changed.clone();
+        timeout(patience, changed.wait_for(|_| self.count(subject) > 0))
+            .await
+            .with_context(|| format!("no {subject}"))??;
+        lock(&self.filed).by_subject.get(subject).and_then(|came| came.first()).cloned().context("it was there")
+    }
+
     fn count(&self, subject: &str) -> usize {
         lock(&self.filed).by_subject.get(subject).map_or(0, Vec::len)
     }
@@ -137,7 +146,9 @@ impl Signals {
     /// The signals that no case expects, and the faults of signals.
     pub(crate) fn unaccounted(&self) -> Vec<String> {
         let filed = lock(&self.filed);
-        let surplus = filed.by_subject.iter().filter_map(|(subject, came)| {
+        // Heartbeats come as long as the cases take.
+        let counted = filed.by_subject.iter().filter(|(subject, _)| *subject != "heartbeat");
+        let surplus = counted.filter_map(|(subject, came)| {
             let expected = filed.expected.get(subject).copied().unwrap_or_default();
             (came.len() > expected)
                 .then(|| format!("{subject}: {} signals, expected {expected}:{}", came.len(), listed(came)))

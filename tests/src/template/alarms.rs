@@ -31,6 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
         saboteurs: || {
             vec![
                 remove("no action", "/Resources/AlerterFailingAlarm/Properties/AlarmActions"),
+                remove("an end that nobody hears of", "/Resources/AlertsDeadAlarm/Properties/OKActions"),
                 set("another action", "/Resources/DoorFailingAlarm/Properties/AlarmActions", json!([{ "Ref": "Api" }])),
                 set("switched off", "/Resources/SweepSilentAlarm/Properties/ActionsEnabled", json!(false)),
                 remove("on without a watcher", "/Resources/AlertsDeadAlarm/Condition"),
@@ -189,12 +190,21 @@ fn alarms_on<'t>(template: &'t Template, metric: &str, resource: &str) -> Vec<&'
 fn actions(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
     for alarm in alarms(template) {
-        let acts = template.property(alarm, "AlarmActions");
-        must(&mut diagnostics, *acts == json!([{ "Ref": "WatchTopic" }]), || format!("{alarm}: acts on {acts}"));
+        for when in ["AlarmActions", "OKActions"] {
+            let acts = template.property(alarm, when);
+            let holds = *acts == json!([{ "Ref": "WatchTopic" }]);
+            must(&mut diagnostics, holds, || format!("{alarm}: {when} are {acts}"));
+        }
         let enabled = template.property(alarm, "ActionsEnabled");
         must(&mut diagnostics, enabled != false, || format!("{alarm}: does not act"));
     }
-    let watching = ["AWS::CloudWatch::Alarm", "AWS::SNS::Topic", "AWS::KMS::Key", "AWS::Logs::MetricFilter"];
+    let watching = [
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::SNS::Topic",
+        "AWS::KMS::Key",
+        "AWS::Logs::MetricFilter",
+    ];
     for resource in watching.iter().flat_map(|kind| template.resources(Some(kind))) {
         let condition = template.at(&format!("/Resources/{resource}/Condition"));
         must(&mut diagnostics, condition == "Watching", || format!("{resource}: made if {condition}"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::model::{Template, target};
+use super::model::{Template, alias_of, target};
 use super::{Check, Findings, must, remove, set};
 
 /// The longest time that an HTTP API waits for a function, in milliseconds.
@@ -23,8 +23,9 @@ const PERMISSIONS: [(&str, &str, &str); 4] = [
 ];
 
 /// The outputs that the command line and the local stack read.
-const OUTPUTS: [&str; 19] = [
+const OUTPUTS: [&str; 20] = [
     "WebhookUrl",
+    "DomainTarget",
     "ApiId",
     "SignalsReaderPolicyArn",
     "DeliveriesQueueUrl",
@@ -65,6 +66,11 @@ pub(super) const CHECKS: &[Check] = &[
                 set("the old format", "/Resources/HooksIntegration/Properties/PayloadFormatVersion", json!("1.0")),
                 set("an early end", "/Resources/AcksIntegration/Properties/TimeoutInMillis", json!(10_000)),
                 set("too long for AWS", "/Resources/HooksIntegration/Properties/TimeoutInMillis", json!(60_000)),
+                set(
+                    "the newest code instead of the alias",
+                    "/Resources/HooksIntegration/Properties/IntegrationUri",
+                    json!({ "Fn::GetAtt": ["ReceiverFunction", "Arn"] }),
+                ),
                 remove("a route less", "/Resources/AcksRoute"),
             ]
         },
@@ -76,6 +82,11 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("from any API", "/Resources/HooksPermission/Properties/SourceArn"),
                 set("anybody", "/Resources/AcksPermission/Properties/Principal", json!("*")),
+                set(
+                    "not for the alias",
+                    "/Resources/HooksPermission/Properties/FunctionName",
+                    json!({ "Ref": "ReceiverFunction" }),
+                ),
                 remove("a schedule that may not", "/Resources/SweepPermission"),
             ]
         },
@@ -86,6 +97,7 @@ pub(super) const CHECKS: &[Check] = &[
         saboteurs: || {
             vec![
                 remove("no bound", "/Resources/Stage/Properties/DefaultRouteSettings/ThrottlingRateLimit"),
+                set("a bound of nothing", "/Parameters/ThrottleRate/MinValue", json!(0)),
                 remove("no log", "/Resources/Stage/Properties/AccessLogSettings"),
                 set(
                     "the path, token and all",
@@ -108,7 +120,7 @@ pub(super) const CHECKS: &[Check] = &[
             };
             is("ScheduleExpression", json!("rate(1 minute)"));
             is("State", Value::Null);
-            is("Targets/0/Arn", json!({ "Fn::GetAtt": ["RetrierFunction", "Arn"] }));
+            is("Targets/0/Arn", json!({ "Ref": "RetrierFunction.Alias" }));
             is("Targets/0/Input", json!("{\"sweep\":true}"));
             diagnostics
         },
@@ -120,7 +132,12 @@ pub(super) const CHECKS: &[Check] = &[
                 set(
                     "another's sweep",
                     "/Resources/SweepRule/Properties/Targets/0/Arn",
-                    json!({ "Fn::GetAtt": ["AlerterFunction", "Arn"] }),
+                    json!({ "Ref": "AlerterFunction.Alias" }),
+                ),
+                set(
+                    "the newest code instead of the alias",
+                    "/Resources/SweepRule/Properties/Targets/0/Arn",
+                    json!({ "Fn::GetAtt": ["RetrierFunction", "Arn"] }),
                 ),
             ]
         },
@@ -146,7 +163,7 @@ fn routes(template: &Template) -> Findings {
         let to = template.property(route, "Target/Fn::Sub").as_str().unwrap_or_default();
         let integration =
             to.strip_prefix("integrations/${").and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-        let function = target(template.property(integration, "IntegrationUri")).unwrap_or_default();
+        let function = alias_of(template.property(integration, "IntegrationUri")).unwrap_or_default();
         found.push((key, function));
         let format = template.property(integration, "PayloadFormatVersion");
         must(&mut diagnostics, format == "2.0", || format!("{integration}: payload format {format}"));
@@ -163,7 +180,7 @@ fn permissions(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
     let mut found = Vec::new();
     for permission in template.resources(Some("AWS::Lambda::Permission")) {
-        let function = target(template.property(permission, "FunctionName")).unwrap_or_default();
+        let function = alias_of(template.property(permission, "FunctionName")).unwrap_or_default();
         let principal = template.property(permission, "Principal").as_str().unwrap_or_default();
         let source = template.property(permission, "SourceArn");
         let written = source["Fn::Sub"].as_str().and_then(|arn| arn.rsplit(':').next());
@@ -176,8 +193,9 @@ fn permissions(template: &Template) -> Findings {
 fn stage(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
     for limit in ["ThrottlingBurstLimit", "ThrottlingRateLimit"] {
-        let bound = template.property("Stage", &format!("DefaultRouteSettings/{limit}")).as_u64();
-        must(&mut diagnostics, bound.is_some_and(|bound| bound > 0), || format!("Stage: {limit} is {bound:?}"));
+        let parameter = target(template.property("Stage", &format!("DefaultRouteSettings/{limit}")));
+        let least = template.at(&format!("/Parameters/{}/MinValue", parameter.unwrap_or_default())).as_u64();
+        must(&mut diagnostics, least == Some(1), || format!("Stage: {limit} is {parameter:?}, from {least:?} on"));
     }
     let name = template.property("Stage", "StageName");
     must(&mut diagnostics, name == "$default", || format!("Stage: {name} would stand in every URL"));

@@ -19,14 +19,21 @@ const LONGEST_API_URL: usize = 80;
 /// A variable, and the resource that it names.
 type Variable = (&'static str, &'static str);
 
-/// The URL before the links in mails, and the number of processes that share a provider's rate limit.
-const SUBSTITUTED: [(&str, &str, &str); 2] = [
-    ("AlerterFunction", "GRIDBELL_PUBLIC_URL", "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"),
-    ("HydratorFunction", "GRIDBELL_HYDRATORS", "${HydratorConcurrency}"),
-];
+/// The URL before the links in mails.
+const PUBLIC_URL: &str = "GRIDBELL_PUBLIC_URL";
+/// The number of processes that share a provider's rate limit.
+const HYDRATORS: &str = "GRIDBELL_HYDRATORS";
 
 /// The variables that every function reads.
-const SHARED: [Variable; 2] = [("GRIDBELL_CONFIG_TABLE", "ConfigTable"), ("GRIDBELL_LOG", "LogFilter")];
+const SHARED: [Variable; 4] = [
+    ("GRIDBELL_CONFIG_TABLE", "ConfigTable"),
+    ("GRIDBELL_LOG", "LogFilter"),
+    ("GRIDBELL_METRICS", "Metrics"),
+    ("GRIDBELL_STACK", "AWS::StackName"),
+];
+
+/// What has "config" in its name and is not gridbell's configuration: AWS's name for how SES sends.
+const OF_SES: [&str; 2] = ["MailConfigurationSet", "GRIDBELL_MAIL_CONFIGURATION_SET"];
 
 const DELIVERIES_QUEUE: Variable = ("GRIDBELL_DELIVERIES_QUEUE_URL", "DeliveriesQueue");
 const RETRIES_QUEUE: Variable = ("GRIDBELL_RETRIES_QUEUE_URL", "RetriesQueue");
@@ -37,8 +44,8 @@ const RETRIES_DEAD_QUEUE: Variable = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "Retrie
 const ALERTS_DEAD_QUEUE: Variable = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
 const DISPATCHES_TABLE: Variable = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
 const DELIVERIES_TABLE: Variable = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
-const STACK: Variable = ("GRIDBELL_STACK", "AWS::StackName");
 const ALERTS_TABLE: Variable = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
+const MAIL_CONFIGURATION_SET: Variable = ("GRIDBELL_MAIL_CONFIGURATION_SET", "MailConfigurationSet");
 
 /// Each function, its crate, and the queues and tables in its variables.
 const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
@@ -83,7 +90,7 @@ const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
             RETRIES_DEAD_QUEUE,
             ALERTS_DEAD_QUEUE,
             RETRIES_QUEUE,
-            STACK,
+            MAIL_CONFIGURATION_SET,
             ALERTS_TABLE,
             DISPATCHES_TABLE,
             DELIVERIES_TABLE,
@@ -186,13 +193,14 @@ pub(super) const CHECKS: &[Check] = &[
         run: |template| {
             let mut diagnostics = Findings::new();
             let parameters = template.at("/Parameters").as_object().into_iter().flatten();
-            for (name, _) in parameters.filter(|(name, _)| name.to_ascii_lowercase().contains("config")) {
+            let is_second = |name: &str| name.to_ascii_lowercase().contains("config") && !OF_SES.contains(&name);
+            for (name, _) in parameters.filter(|(name, _)| is_second(name)) {
                 diagnostics.push(format!("{name} is a second one: the next deployment reverts `config apply`"));
             }
             for function in template.functions() {
                 for name in template.environment(function).keys() {
-                    let is_second = name.contains("CONFIG") && name != "GRIDBELL_CONFIG_TABLE";
-                    must(&mut diagnostics, !is_second, || format!("{function}: {name} is a second one"));
+                    let holds = name == "GRIDBELL_CONFIG_TABLE" || !is_second(name);
+                    must(&mut diagnostics, holds, || format!("{function}: {name} is a second one"));
                 }
                 // `config apply` restarts a function by changing its description; a deployment would reset one that the
                 // template sets.
@@ -271,9 +279,16 @@ fn environment(template: &Template) -> Findings {
             let holds = found == json!({ "Ref": resource });
             must(&mut diagnostics, holds, || format!("{function}: {name} is {found}, not {resource}"));
         }
-        for (_, name, text) in SUBSTITUTED.iter().filter(|(of, ..)| *of == function) {
-            let found = variables.remove(*name).unwrap_or_default();
-            must(&mut diagnostics, found == json!({ "Fn::Sub": text }), || format!("{function}: {name} is {found}"));
+        let other = match function {
+            // The same as what providers and people are given.
+            "AlerterFunction" => Some((PUBLIC_URL, template.at("/Outputs/WebhookUrl/Value").clone())),
+            "HydratorFunction" => Some((HYDRATORS, json!({ "Fn::Sub": "${HydratorConcurrency}" }))),
+            _ => None,
+        };
+        if let Some((name, expected)) = other {
+            let found = variables.remove(name).unwrap_or_default();
+            let holds = found == expected && !found.is_null();
+            must(&mut diagnostics, holds, || format!("{function}: {name} is {found}, not {expected}"));
         }
         let rest: Vec<_> = variables.keys().collect();
         must(&mut diagnostics, rest.is_empty(), || {

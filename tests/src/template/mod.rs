@@ -5,9 +5,14 @@
 //! a saboteur that its check misses, fails the tests.
 
 mod alarms;
+mod dashboard;
+mod deployment;
+mod domain;
 mod endpoint;
 mod functions;
 mod model;
+mod parameters;
+mod policies;
 mod queues;
 mod roles;
 mod tables;
@@ -51,9 +56,20 @@ fn must(diagnostics: &mut Findings, holds: bool, message: impl FnOnce() -> Strin
 }
 
 fn checks() -> impl Iterator<Item = &'static Check> {
-    [queues::CHECKS, tables::CHECKS, functions::CHECKS, roles::CHECKS, endpoint::CHECKS, alarms::CHECKS]
-        .into_iter()
-        .flatten()
+    [
+        queues::CHECKS,
+        tables::CHECKS,
+        functions::CHECKS,
+        roles::CHECKS,
+        endpoint::CHECKS,
+        domain::CHECKS,
+        alarms::CHECKS,
+        dashboard::CHECKS,
+        deployment::CHECKS,
+        parameters::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[test]

@@ -89,13 +89,14 @@ impl Template {
         [shared, own].into_iter().filter_map(Value::as_object).flat_map(Clone::clone).collect()
     }
 
-    /// Every event source mapping: (mapping, queue, function).
+    /// Every event source mapping: (mapping, queue, function). The function is empty if the mapping does not invoke an
+    /// alias.
     pub(super) fn mappings(&self) -> Vec<(&str, &str, &str)> {
         let ids = self.resources(Some("AWS::Lambda::EventSourceMapping"));
         ids.into_iter()
             .map(|id| {
                 let queue = target(self.property(id, "EventSourceArn")).unwrap_or_default();
-                (id, queue, target(self.property(id, "FunctionName")).unwrap_or_default())
+                (id, queue, alias_of(self.property(id, "FunctionName")).unwrap_or_default())
             })
             .collect()
     }
@@ -104,6 +105,11 @@ impl Template {
 /// The logical id in a `Ref` or `Fn::GetAtt`.
 pub(super) fn target(value: &Value) -> Option<&str> {
     value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str())
+}
+
+/// The function whose alias `live` a `Ref` names: SAM's `X.Alias`.
+pub(super) fn alias_of(value: &Value) -> Option<&str> {
+    value["Ref"].as_str()?.strip_suffix(".Alias")
 }
 
 /// A list of strings, or one string.

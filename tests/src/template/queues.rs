@@ -3,7 +3,7 @@
 use pipeline::{hydrate::WRITTEN_S, in_time::SWEEPS_FOR};
 use serde_json::{Value, json};
 
-use super::model::{Template, strings, target};
+use super::model::{Template, listed, strings, target};
 use super::{Check, Findings, must, remove, set};
 
 /// How long SQS deduplicates a FIFO message, in seconds.
@@ -53,6 +53,9 @@ const MAPPED: [(&str, &str); 4] = [
     ("AlertsQueue", "AlerterFunction"),
     ("ReviewsQueue", "AlerterFunction"),
 ];
+
+/// What a reader of the signals may do.
+const READER_ACTIONS: &str = "PolicyDocument/Statement/0/Action";
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -140,6 +143,11 @@ pub(super) const CHECKS: &[Check] = &[
                 set("below what AWS takes", "/Parameters/AlerterConcurrency/MinValue", json!(1)),
                 set("one at a time", "/Parameters/AlerterConcurrency/Default", json!(1)),
                 set("more than a new account runs", "/Parameters/HydratorConcurrency/Default", json!(3)),
+                set(
+                    "the newest code instead of the alias",
+                    "/Resources/HydratorMapping/Properties/FunctionName",
+                    json!({ "Ref": "HydratorFunction" }),
+                ),
                 set(
                     "a number without a parameter",
                     "/Resources/AlerterMapping/Properties/ScalingConfig/MaximumConcurrency",
@@ -252,12 +260,76 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "a queue refuses what is not encrypted on its way, and only the signals are open to other accounts",
+        run: |template| {
+            let mut diagnostics = Findings::new();
+            for queue in template.queues() {
+                let policy = format!("{queue}Policy");
+                let queues = template.property(&policy, "Queues");
+                must(&mut diagnostics, *queues == json!([{ "Ref": queue }]), || format!("{policy}: of {queues}"));
+                let expected = json!({
+                    "Sid": "TlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "sqs:*",
+                    "Resource": { "Fn::GetAtt": [queue, "Arn"] },
+                    "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+                });
+                let terms = listed(template.property(&policy, "PolicyDocument/Statement"));
+                must(&mut diagnostics, terms.first() == Some(&expected), || format!("{policy}: {terms:?}"));
+                let readers = terms.get(1).map(|terms| &terms["Fn::If"]);
+                let holds = match readers {
+                    None => queue != "SignalsQueue",
+                    Some(readers) => {
+                        queue == "SignalsQueue"
+                            && readers[0] == "ReadElsewhere"
+                            && readers[1]["Principal"] == json!({ "AWS": { "Ref": "SignalsReaders" } })
+                            && readers[1]["Action"] == *template.property("SignalsReaderPolicy", READER_ACTIONS)
+                    }
+                };
+                must(&mut diagnostics, holds && terms.len() <= 2, || format!("{policy}: readers: {readers:?}"));
+            }
+            diagnostics
+        },
+        saboteurs: || {
+            vec![
+                remove("in the clear over the wire", "/Resources/RetriesQueuePolicy"),
+                set(
+                    "only in the clear",
+                    "/Resources/AlertsQueuePolicy/Properties/PolicyDocument/Statement/0/Condition/Bool/aws:SecureTransport",
+                    json!("true"),
+                ),
+                set(
+                    "another's policy",
+                    "/Resources/ReviewsQueuePolicy/Properties/Queues/0",
+                    json!({ "Ref": "AlertsQueue" }),
+                ),
+                set(
+                    "anybody reads the signals",
+                    "/Resources/SignalsQueuePolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Principal",
+                    json!("*"),
+                ),
+                set(
+                    "other accounts send signals",
+                    "/Resources/SignalsQueuePolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Action/-",
+                    json!("sqs:SendMessage"),
+                ),
+            ]
+        },
+    },
+    Check {
         name: "queues are encrypted, keep for 14 days and take 1 MiB",
         run: |template| {
             let mut diagnostics = Findings::new();
             for queue in template.queues() {
-                let encrypted = template.property(queue, "SqsManagedSseEnabled") == true;
-                must(&mut diagnostics, encrypted, || format!("{queue}: not encrypted"));
+                for (by, with_own_key, otherwise) in [
+                    ("SqsManagedSseEnabled", json!({ "Ref": "AWS::NoValue" }), json!(true)),
+                    ("KmsMasterKeyId", json!({ "Ref": "KmsKeyArn" }), json!({ "Ref": "AWS::NoValue" })),
+                ] {
+                    let encrypted = json!({ "Fn::If": ["OwnKey", with_own_key, otherwise] });
+                    let found = template.property(queue, by);
+                    must(&mut diagnostics, *found == encrypted, || format!("{queue}: encrypted with {by} {found}"));
+                }
                 let kept = retention(template, queue);
                 must(&mut diagnostics, kept == LONGEST_RETENTION, || format!("{queue}: keeps {kept} s"));
                 let size = number(template.property(queue, "MaximumMessageSize"));
@@ -268,6 +340,7 @@ pub(super) const CHECKS: &[Check] = &[
         saboteurs: || {
             vec![
                 remove("in the clear", "/Resources/SignalsQueue/Properties/SqsManagedSseEnabled"),
+                remove("in the clear with one's own key", "/Resources/RetriesQueue/Properties/KmsMasterKeyId"),
                 set("a day", "/Resources/DeliveriesQueue/Properties/MessageRetentionPeriod", json!(86_400)),
                 set("a quarter", "/Resources/RetriesQueue/Properties/MaximumMessageSize", json!(262_144)),
             ]

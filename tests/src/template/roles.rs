@@ -16,12 +16,26 @@ const API_KEYS: &str = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountI
 const IDENTITIES: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*";
 const CONFIGURATION_SETS: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/*";
 
+/// The functions of the stack: `CloudFormation` begins their names with the stack's name.
+const OWN_FUNCTIONS: &str =
+    "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}-*";
+const OF_THIS_STACK: &str = "the names of the stack's functions begin with its name";
+
+/// The roles of the functions.
+const OF_FUNCTIONS: [&str; 4] = ["ReceiverRole", "HydratorRole", "RetrierRole", "AlerterRole"];
+
 /// The template cannot know which of them an account has.
 const SES_CHECKS: &str =
     "SES checks identities and configuration sets that the account chooses; the sender's address bounds it";
 
 /// The actions on resources with a wildcard at the end, and the reason.
-const WILDCARDS: [(&str, &str, &str); 6] = [
+const WILDCARDS: [(&str, &str, &str); 12] = [
+    ("lambda:GetAlias", OWN_FUNCTIONS, OF_THIS_STACK),
+    ("lambda:UpdateAlias", OWN_FUNCTIONS, OF_THIS_STACK),
+    ("lambda:GetProvisionedConcurrencyConfig", OWN_FUNCTIONS, OF_THIS_STACK),
+    ("cloudwatch:DescribeAlarms", "*", "it reads alarms by name, and has no resource"),
+    ("xray:PutTraceSegments", "*", "traces belong to no resource"),
+    ("xray:PutTelemetryRecords", "*", "traces belong to no resource"),
     ("ses:SendEmail", IDENTITIES, SES_CHECKS),
     ("ses:SendRawEmail", IDENTITIES, SES_CHECKS),
     ("ses:SendEmail", CONFIGURATION_SETS, SES_CHECKS),
@@ -37,7 +51,7 @@ type Grant = (&'static [&'static str], &'static [&'static str]);
 const CONFIGURATION: Grant = (&["dynamodb:GetItem"], &["ConfigTable"]);
 
 /// Every role, in full. The receiver can read only the configuration.
-const ROLES: [(&str, &[Grant]); 4] = [
+const ROLES: [(&str, &[Grant]); 5] = [
     ("ReceiverRole", &[(&LOG, &["ReceiverLogGroup"]), CONFIGURATION, (&["sqs:SendMessage"], &["DeliveriesQueue"])]),
     (
         "HydratorRole",
@@ -104,6 +118,30 @@ const ROLES: [(&str, &[Grant]); 4] = [
             (&["ses:GetAccount"], &["*"]),
         ],
     ),
+    (
+        "DeploymentRole",
+        &[
+            (&["lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"], &[OWN_FUNCTIONS]),
+            (&["cloudwatch:DescribeAlarms"], &["*"]),
+        ],
+    ),
+];
+
+/// What parameters add to the roles of the functions: the policy, its condition and its actions.
+const ADDED: [(&str, &str, &[&str]); 2] = [
+    (
+        "KeyPolicy",
+        "OwnKey",
+        &[
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ],
+    ),
+    ("TracingPolicy", "Traced", &["xray:PutTraceSegments", "xray:PutTelemetryRecords"]),
 ];
 
 pub(super) const CHECKS: &[Check] = &[
@@ -204,15 +242,52 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "only Lambda takes a function's role",
+        name: "what parameters add is for the functions' roles alone, and only then",
+        run: added,
+        saboteurs: || {
+            vec![
+                remove("traces without the parameter", "/Resources/TracingPolicy/Condition"),
+                remove("a role that cannot read its queue", "/Resources/KeyPolicy/Properties/Roles/3"),
+                set("every key", "/Resources/KeyPolicy/Properties/PolicyDocument/Statement/0/Resource", json!("*")),
+                remove("a key for everything", "/Resources/KeyPolicy/Properties/PolicyDocument/Statement/0/Condition"),
+                set("a policy more", "/Resources/OtherPolicy", json!({ "Type": "AWS::IAM::Policy" })),
+            ]
+        },
+    },
+    Check {
+        name: "every role has the parameters' path and boundary",
         run: |template| {
             let mut diagnostics = Findings::new();
-            let expected = json!([{
-                "Effect": "Allow",
-                "Principal": { "Service": "lambda.amazonaws.com" },
-                "Action": "sts:AssumeRole",
-            }]);
+            let bounded = json!({ "Fn::If": ["Bounded", { "Ref": "PermissionsBoundary" }, { "Ref": "AWS::NoValue" }] });
             for role in template.resources(Some("AWS::IAM::Role")) {
+                for (name, expected) in
+                    [("Path", json!({ "Ref": "RolePath" })), ("PermissionsBoundary", bounded.clone())]
+                {
+                    let found = template.property(role, name);
+                    must(&mut diagnostics, *found == expected, || format!("{role}: {name} is {found}"));
+                }
+            }
+            diagnostics
+        },
+        saboteurs: || {
+            vec![
+                remove("an unbounded role", "/Resources/DeploymentRole/Properties/PermissionsBoundary"),
+                set("a path of its own", "/Resources/AlerterRole/Properties/Path", json!("/")),
+            ]
+        },
+    },
+    Check {
+        name: "only Lambda takes a function's role, and only CodeDeploy that of deployments",
+        run: |template| {
+            let mut diagnostics = Findings::new();
+            for role in template.resources(Some("AWS::IAM::Role")) {
+                let service =
+                    if role == "DeploymentRole" { "codedeploy.amazonaws.com" } else { "lambda.amazonaws.com" };
+                let expected = json!([{
+                    "Effect": "Allow",
+                    "Principal": { "Service": service },
+                    "Action": "sts:AssumeRole",
+                }]);
                 let trusted = template.property(role, "AssumeRolePolicyDocument/Statement");
                 must(&mut diagnostics, *trusted == expected, || format!("{role}: taken by {trusted}"));
             }
@@ -251,6 +326,16 @@ pub(super) const CHECKS: &[Check] = &[
                     "/Resources/SignalsReaderPolicy/Properties/PolicyDocument/Statement/0/Resource",
                     json!("*"),
                 ),
+                set(
+                    "every key for the reader",
+                    "/Resources/SignalsReaderPolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Resource",
+                    json!("*"),
+                ),
+                set(
+                    "more without a resource",
+                    "/Resources/TracingPolicy/Properties/PolicyDocument/Statement/0/Action/-",
+                    json!("xray:GetTraceSummaries"),
+                ),
             ]
         },
     },
@@ -283,7 +368,7 @@ fn wildcards(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
     let roles = template.resources(Some("AWS::IAM::Role"));
     let inline = roles.into_iter().flat_map(|role| listed(template.property(role, "Policies")));
-    let managed = template.resources(Some("AWS::IAM::ManagedPolicy"));
+    let managed = ["AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"].map(|kind| template.resources(Some(kind))).concat();
     let managed = managed.into_iter().map(|policy| template.at(&format!("/Resources/{policy}/Properties")));
     for terms in inline.chain(managed).flat_map(terms) {
         let (actions, resources) = grant(terms);
@@ -301,8 +386,31 @@ fn wildcards(template: &Template) -> Findings {
     diagnostics
 }
 
-fn terms(policy: &Value) -> &[Value] {
-    listed(&policy["PolicyDocument"]["Statement"])
+fn added(template: &Template) -> Findings {
+    let mut diagnostics = Findings::new();
+    let found = template.resources(Some("AWS::IAM::Policy"));
+    must(&mut diagnostics, found == ADDED.map(|(id, ..)| id), || format!("the policies are {found:?}"));
+    for (id, condition, actions) in ADDED {
+        let made = template.at(&format!("/Resources/{id}/Condition"));
+        must(&mut diagnostics, made == condition, || format!("{id}: made if {made}"));
+        let roles: Vec<_> = listed(template.property(id, "Roles")).iter().filter_map(target).collect();
+        must(&mut diagnostics, roles == OF_FUNCTIONS, || format!("{id}: for {roles:?}"));
+        let found = strings(template.property(id, "PolicyDocument/Statement/0/Action"));
+        must(&mut diagnostics, found == actions, || format!("{id}: allows {found:?}"));
+        let further = template.property(id, "PolicyDocument/Statement/1");
+        must(&mut diagnostics, further.is_null(), || format!("{id}: allows {further}"));
+    }
+    let key = template.property("KeyPolicy", "PolicyDocument/Statement/0");
+    must(&mut diagnostics, target(&key["Resource"]) == Some("KmsKeyArn"), || format!("KeyPolicy: of {key}"));
+    let via = listed(&key["Condition"]["StringEquals"]["kms:ViaService"]);
+    must(&mut diagnostics, via.len() == 3, || format!("KeyPolicy: through {via:?}"));
+    diagnostics
+}
+
+/// The statements of a policy, including those that a condition adds.
+fn terms(policy: &Value) -> impl Iterator<Item = &Value> {
+    let written = listed(&policy["PolicyDocument"]["Statement"]).iter();
+    written.map(|terms| if terms["Fn::If"].is_null() { terms } else { &terms["Fn::If"][1] })
 }
 
 /// A statement's actions and resources: logical ids, or literal ARNs.

@@ -64,7 +64,12 @@ pub(super) const CHECKS: &[Check] = &[
                 };
                 property("TimeToLiveSpecification", expires);
                 property("PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled", json!(true));
-                property("SSESpecification/SSEEnabled", json!(true));
+                property("SSESpecification/Fn::If/0", json!("OwnKey"));
+                for either in [1, 2] {
+                    property(&format!("SSESpecification/Fn::If/{either}/SSEEnabled"), json!(true));
+                }
+                property("SSESpecification/Fn::If/1/KMSMasterKeyId", json!({ "Ref": "KmsKeyArn" }));
+                property("DeletionProtectionEnabled", json!({ "Fn::If": ["Protected", true, false] }));
                 property("BillingMode", json!("PAY_PER_REQUEST"));
                 for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
                     let kept = template.at(&format!("/Resources/{table}/{policy}")) == "Retain";
@@ -83,7 +88,17 @@ pub(super) const CHECKS: &[Check] = &[
                     json!({ "AttributeName": "expires_at", "Enabled": true }),
                 ),
                 remove("no way back", "/Resources/DispatchesTable/Properties/PointInTimeRecoverySpecification"),
-                set("in the clear", "/Resources/AlertsTable/Properties/SSESpecification/SSEEnabled", json!(false)),
+                set(
+                    "in the clear",
+                    "/Resources/AlertsTable/Properties/SSESpecification/Fn::If/2/SSEEnabled",
+                    json!(false),
+                ),
+                set(
+                    "another key",
+                    "/Resources/AlertsTable/Properties/SSESpecification/Fn::If/1/KMSMasterKeyId",
+                    json!("alias/aws/dynamodb"),
+                ),
+                remove("deleted by one call", "/Resources/ConfigTable/Properties/DeletionProtectionEnabled"),
                 remove("gone with the stack", "/Resources/DispatchesTable/DeletionPolicy"),
                 set("gone when replaced", "/Resources/DeliveriesTable/UpdateReplacePolicy", json!("Delete")),
             ]

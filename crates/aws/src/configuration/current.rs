@@ -17,12 +17,12 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pipeline::config::Config;
+use pipeline::config::{Config, Permit};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    CURRENT, KEY,
+    CURRENT, KEY, PERMIT,
     stored::{FORMAT, unpacked},
 };
 use crate::{
@@ -152,22 +152,32 @@ impl Current {
     ///
     /// # Errors See [`ReadError`]. Temporary failures are tried three times.
     pub async fn read(&self) -> Result<Running, ReadError> {
+        running(&self.item(CURRENT).await?)
+    }
+
+    /// Reads the permit of `gridbell verify`; none if there is none. It may have expired.
+    ///
+    /// # Errors See [`ReadError`]. Temporary failures are tried three times.
+    pub async fn permit(&self) -> Result<Option<Permit>, ReadError> {
+        permit(&self.item(PERMIT).await?)
+    }
+
+    async fn item(&self, key: &str) -> Result<String, ReadError> {
         let mut attempt = 1;
-        let body = loop {
-            match self.get_item().await {
+        loop {
+            match self.get_item(key).await {
                 Err(error) if error.is_passing() && attempt < ATTEMPTS => {
                     attempt += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
-                answer => break answer.map_err(|error| ReadError::Unavailable(error.to_string()))?,
+                answer => return answer.map_err(|error| ReadError::Unavailable(error.to_string())),
             }
-        };
-        running(&body)
+        }
     }
 
-    async fn get_item(&self) -> Result<String, CallError> {
+    async fn get_item(&self, key: &str) -> Result<String, CallError> {
         let unreachable = |reason: String| CallError::Unreachable { host: self.signer.url().to_owned(), reason };
-        let key = json!({ KEY: { "S": CURRENT } });
+        let key = json!({ KEY: { "S": key } });
         let body = json!({ "TableName": self.table, "Key": key, "ConsistentRead": true }).to_string();
         let headers = &[("content-type", "application/x-amz-json-1.0"), ("x-amz-target", "DynamoDB_20120810.GetItem")];
         let call = Call { action: "dynamodb:GetItem", headers, body };
@@ -194,6 +204,22 @@ fn request(signed: Signed) -> Result<HttpRequest, BoxError> {
 fn answered(response: &HttpResponse) -> Answered {
     let bytes = response.body().bytes().unwrap_or_default();
     Answered { status: response.status().as_u16(), body: String::from_utf8_lossy(bytes).into_owned() }
+}
+
+/// Parses the permit in the answer.
+fn permit(body: &str) -> Result<Option<Permit>, ReadError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Found {
+        item: Option<Item>,
+    }
+    #[derive(Deserialize)]
+    struct Item {
+        permit: Text,
+    }
+    let unreadable = |error: serde_json::Error| ReadError::Unavailable(format!("the permit cannot be read: {error}"));
+    let Some(item) = serde_json::from_str::<Found>(body).map_err(unreadable)?.item else { return Ok(None) };
+    serde_json::from_str(&item.permit.value).map(Some).map_err(unreadable)
 }
 
 /// Parses the configuration in the answer.

@@ -2,6 +2,7 @@
 //! the current one under `current`, which the functions read at their cold start with one call.
 
 mod current;
+mod permit;
 mod probe;
 mod stored;
 mod table;
@@ -16,3 +17,6 @@ const KEY: &str = "version";
 
 /// The key of the current version's copy.
 const CURRENT: &str = "current";
+
+/// The key of the permit of `gridbell verify`.
+const PERMIT: &str = "permit";

@@ -12,7 +12,7 @@ use aws_types::SdkConfig;
 use jiff::Timestamp;
 
 use super::{
-    CURRENT, KEY,
+    CURRENT, KEY, PERMIT,
     stored::{FORMAT, MAX_PACKED_BYTES, Stored, Version, key, packed, unpacked},
 };
 use crate::client::with_causes;
@@ -22,8 +22,8 @@ type Item = HashMap<String, AttributeValue>;
 /// The table `config`.
 #[derive(Debug, Clone)]
 pub struct ConfigTable {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 /// A version without its content.
@@ -109,7 +109,7 @@ impl ConfigTable {
             let page = page.map_err(|error| TableError::Unavailable(with_causes(error)))?;
             for item in page.items.unwrap_or_default() {
                 let key = string(&item, KEY).unwrap_or_default().to_owned();
-                if key != CURRENT {
+                if key != CURRENT && key != PERMIT {
                     heads.push(head(&item).map_err(|reason| TableError::Unreadable { key, reason })?);
                 }
             }
@@ -136,7 +136,7 @@ impl ConfigTable {
         self.write(vec![self.put(item, CURRENT.to_owned(), Some(number))]).await
     }
 
-    async fn item(&self, key: &str) -> Result<Option<Item>, TableError> {
+    pub(super) async fn item(&self, key: &str) -> Result<Option<Item>, TableError> {
         let request = self.client.get_item().table_name(&self.table).key(KEY, text(key)).consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|error| TableError::Unavailable(with_causes(error)))?;
         Ok(answer.item)
@@ -217,10 +217,10 @@ fn number(item: &Item, name: &str) -> Result<u64, String> {
     value.and_then(|value| value.parse().ok()).ok_or_else(|| format!("{name} is no number"))
 }
 
-fn text(value: impl Into<String>) -> AttributeValue {
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-fn count(value: u64) -> AttributeValue {
+pub(super) fn count(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }

@@ -39,7 +39,7 @@ pub async fn messages(ingest_queue: &impl IngestQueue, job_queue: &impl JobQueue
     let failed = Failure::new(FailureKind::Provider, now, "500");
     let retries = [
         ToRetry::Failed(FailedJob { failure: failed, job }),
-        ToRetry::Deadline(Deadline { subject: Subject::dispatch("contract", "dkmq"), unread: Some(7), by_hand: None }),
+        ToRetry::Deadline(Deadline { unread: Some(7), ..Deadline::of(Subject::dispatch("contract", "dkmq")) }),
         ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(now) }),
     ];
     for message in &retries {

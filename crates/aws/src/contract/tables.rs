@@ -6,6 +6,7 @@ use dispatch::{Epoch, Subject};
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    dispatches::sent::SentVersion,
     ports::{ActiveSubject, Changed, Clock, Dispatches, DueSubject, Random, WriteError},
     record::{MissedChange, SubjectRecord},
 };
@@ -33,6 +34,7 @@ pub async fn records(table: &impl Dispatches) {
         revision: 2,
         write: "write-2".to_owned(),
         missed: Some(vec![missed]),
+        sent: Some(SentVersion { sequence: 1, start: now, end: None }),
         lapsed: Some(now),
         ..first.clone()
     };
@@ -160,7 +162,7 @@ async fn pending_signals(table: &impl Dispatches, record: &SubjectRecord, now: T
     assert!(!table.sent(subject, 1).await.unwrap(), "another write was faster");
     assert!(table.sent(subject, 2).await.unwrap());
     assert!(soon(async || !is_pending(later).await).await);
-    let cleared = SubjectRecord { revision: 3, outbox: Vec::new(), ..record.clone() };
+    let cleared = SubjectRecord { revision: 3, outbox: Vec::new(), sent: None, ..record.clone() };
     assert_eq!(table.read(subject).await.unwrap(), Some(cleared));
     assert!(!table.sent(subject, 2).await.unwrap(), "once");
 }

@@ -11,7 +11,7 @@ use dispatch::{Epoch, Origin, Signal, State, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
-    dispatches::{ramping::Ramping, unreadable::UnreadableFields},
+    dispatches::{ramping::Ramping, sent::SentVersion, unreadable::UnreadableFields},
     ports::{ActiveSubject, Changed, Dispatches, DueSubject, PortError, Stamp, WriteError},
     record::{Ack, MissedChange, SubjectRecord},
     timeline::TimelineEvent,
@@ -38,7 +38,7 @@ const AT_ONCE: usize = 8;
 /// Sorts after every instant, since a dispatch without an end ends last.
 const OPEN: &str = "9999-12-31T23:59:59Z";
 
-/// The key of the epoch's item. It is no subject, since every subject contains a slash.
+/// The key of the epoch's item. It is no subject: every subject but `heartbeat` contains a slash.
 const EPOCH: &str = "epoch";
 
 /// The table `dispatches`.
@@ -53,6 +53,9 @@ struct Body {
     state: State,
     /// Pending while the item is in the index `unsent`; afterwards only a record of what was sent.
     outbox: Vec<Signal>,
+    /// Only of interest while signals are pending.
+    #[serde(default)]
+    sent: Option<SentVersion>,
     history: Vec<TimelineEvent>,
     #[serde(default)]
     due: Option<Timestamp>,
@@ -75,6 +78,8 @@ struct BodyRef<'a> {
     origin: &'a Origin,
     state: &'a State,
     outbox: &'a [Signal],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<&'a SentVersion>,
     history: &'a [TimelineEvent],
     due: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +105,12 @@ impl DispatchesTable {
         item::integer(&item, "epoch")
             .map(|epoch| Some(epoch.into()))
             .map_err(|reason| self.0.unreadable(&item, &reason))
+    }
+
+    /// Deletes a record of that revision: of a test that is over, when no function changes it any more. False if it was
+    /// changed or is gone.
+    pub async fn remove(&self, record: &SubjectRecord) -> Result<bool, PortError> {
+        self.0.delete_revision(record.subject.as_str(), record.revision).await
     }
 
     /// Begins a new epoch: after a restore, while no function runs. Running processes keep the epoch that they know.
@@ -299,6 +310,7 @@ pub(super) fn to_item(record: &SubjectRecord) -> Result<Item, String> {
         origin: &record.origin,
         state: &record.state,
         outbox: &record.outbox,
+        sent: record.sent.as_ref(),
         history: &record.history,
         due: record.due,
         lapsed: record.lapsed,
@@ -348,10 +360,11 @@ pub(super) fn to_item(record: &SubjectRecord) -> Result<Item, String> {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<SubjectRecord, String> {
-    let Body { origin, state, mut outbox, history, due, lapsed, open_end, ack, missed, ramping, unreadable } =
+    let Body { origin, state, mut outbox, mut sent, history, due, lapsed, open_end, ack, missed, ramping, unreadable } =
         unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
+        sent = None;
     }
     Ok(SubjectRecord {
         subject: Subject::from_stored(item::full_key(item, "subject")?),
@@ -361,6 +374,7 @@ pub(super) fn from_item(item: &Item) -> Result<SubjectRecord, String> {
         origin,
         state,
         outbox,
+        sent,
         changed_at: item::timestamp(item, "changed_at")?,
         history,
         due,

@@ -40,6 +40,11 @@ impl IncidentsTable {
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
         Self(Store::new(aws, table, "alerts", "incident"))
     }
+
+    /// Deletes an incident of that revision: of a test that is over. False if it was changed or is gone.
+    pub async fn remove(&self, incident: &Incident) -> Result<bool, PortError> {
+        self.0.delete_revision(&incident.incident, incident.revision).await
+    }
 }
 
 impl Incidents for IncidentsTable {

@@ -198,6 +198,19 @@ impl Store {
         }
     }
 
+    /// Deletes the item if it has that revision; returns whether it did.
+    async fn delete_revision(&self, key: &str, revision: u64) -> Result<bool, PortError> {
+        let deletion = self
+            .deletion(key)
+            .condition_expression("revision = :expected")
+            .expression_attribute_values(":expected", number(revision));
+        let Err(error) = Box::pin(deletion.send()).await else { return Ok(true) };
+        match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(unavailable(self.port, error)),
+        }
+    }
+
     async fn delete(&self, key: &str) -> Result<bool, PortError> {
         let request = self.deletion(key).return_values(ReturnValue::AllOld);
         let answer = Box::pin(request.send()).await.map_err(|error| unavailable(self.port, error))?;

@@ -1,17 +1,23 @@
 //! A function that reads its configuration at the cold start and answers the configuration probe.
 
-use std::future::Future;
+use std::{cell::Cell, future::Future, time::Duration};
 
-use pipeline::config::Config;
+use pipeline::{config::Config, ports::Clock};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use super::{Error, serve};
-use crate::configuration::{Current, Probed, ReadError, Running, is_probe};
+use crate::{
+    configuration::{Current, Probed, ReadError, Running, is_probe},
+    host::Host,
+};
 
 /// A function's further check of a configuration.
 type Demand = fn(&Config) -> Result<(), String>;
+
+/// How long a function remembers that there is no permit: strangers who name the built-in source cause no more reads.
+const NO_PERMIT: Duration = Duration::from_secs(5);
 
 /// A function's configuration: read once; without one, read again with each event.
 #[derive(Debug)]
@@ -20,6 +26,8 @@ pub(crate) struct Configured {
     current: Current,
     demand: Demand,
     running: OnceCell<Running>,
+    /// Until when no permit is looked for.
+    unpermitted_until: Cell<Option<Instant>>,
 }
 
 /// A function's answer to the probe or to an event.
@@ -33,7 +41,8 @@ enum ProbeOrResponse<R> {
 impl Configured {
     /// Reads the configuration. Without one the function still starts, so that it can report the problem.
     pub(crate) async fn read(function: &'static str, current: Current, demand: Demand) -> Self {
-        let configured = Self { function, current, demand, running: OnceCell::new() };
+        let running = OnceCell::new();
+        let configured = Self { function, current, demand, running, unpermitted_until: Cell::new(None) };
         // Logs the problem once here; each event without a configuration logs it again.
         let _ = configured.running().await;
         configured
@@ -50,6 +59,21 @@ impl Configured {
             tracing::error!(%error, "no configuration");
         }
         running
+    }
+
+    /// The configuration with the permit of `gridbell verify`; none without a valid one.
+    pub(crate) async fn permitting(&self, config: &Config) -> Option<Config> {
+        let began = Instant::now();
+        if self.unpermitted_until.get().is_some_and(|until| began < until) {
+            return None;
+        }
+        let permit = self.current.permit().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "no permit of `gridbell verify` can be read");
+            None
+        });
+        let permitting = permit.and_then(|permit| config.permitting(permit, Host.now()));
+        self.unpermitted_until.set(permitting.is_none().then(|| began + NO_PERMIT));
+        permitting
     }
 
     async fn probed(&self) -> Probed {

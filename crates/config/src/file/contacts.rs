@@ -1,52 +1,45 @@
 //! Reads `[contacts]` and `[sources.NAME.contacts]`.
 
-use super::{FileError, scalar, table::Table};
+use super::{FileError, error::Mistakes, scalar, table::Table};
 use crate::{Contacts, Escalation, SourceContacts};
 
 /// Most addresses of one mail: the limit of SES is 50.
 pub(super) const MOST_ADDRESSES: usize = 50;
 
 pub(super) fn general(table: &Table<'_>) -> Result<Contacts, FileError> {
-    table.only(&["email", "from", "remind", "escalate", "group_wait", "group_interval"])?;
-    let email = addresses(table)?
-        .ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))?;
-    let from = table
-        .string("from", "a mail address")?
-        .ok_or_else(|| table.problem("from is missing; a mail address belongs here"))?
-        .parse(table.document, scalar::email)?;
-    let usual = Contacts::usual(email, from);
-    let seconds = |key: &str, wanted: &str, parser: fn(&str) -> Result<u32, String>, usual: u32| {
-        table.string(key, wanted)?.map_or(Ok(usual), |at| at.parse(table.document, parser))
+    let mut mistakes = Mistakes::default();
+    mistakes.keep(table.only(&["email", "from", "remind", "escalate", "group_wait", "group_interval"]));
+    let email = addresses(table).and_then(|email| {
+        email.ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))
+    });
+    let email = mistakes.keep(email);
+    let from = table.string("from", "a mail address").and_then(|from| {
+        let from = from.ok_or_else(|| table.problem("from is missing; a mail address belongs here"))?;
+        from.parse(table.document, scalar::email)
+    });
+    let from = mistakes.keep(from);
+    let usual = Contacts::usual(email.clone().unwrap_or_default(), from.clone().unwrap_or_default());
+    let mut seconds = |key: &str, wanted: &str, parser: fn(&str) -> Result<u32, String>, usual: u32| {
+        let at = mistakes.some(table.string(key, wanted));
+        at.and_then(|at| mistakes.keep(at.parse(table.document, parser))).unwrap_or(usual)
     };
-    let contacts = Contacts {
-        remind_s: seconds(
-            "remind",
-            "a duration in quotes (\"15m\"), or \"off\"",
-            scalar::duration_or_off,
-            usual.remind_s,
-        )?,
-        group_wait_s: seconds(
-            "group_wait",
-            "a duration in quotes (\"30s\")",
-            scalar::duration_or_none,
-            usual.group_wait_s,
-        )?,
-        group_interval_s: seconds(
-            "group_interval",
-            "a duration in quotes (\"5m\")",
-            scalar::duration,
-            usual.group_interval_s,
-        )?,
-        escalate: escalate(table)?.unwrap_or_default(),
-        ..usual
-    };
-    bounded(table, &contacts.email, &contacts.escalate)?;
-    Ok(contacts)
+    let remind = "a duration in quotes (\"15m\"), or \"off\"";
+    let remind_s = seconds("remind", remind, scalar::duration_or_off, usual.remind_s);
+    let wait = "a duration in quotes (\"30s\")";
+    let group_wait_s = seconds("group_wait", wait, scalar::duration_or_none, usual.group_wait_s);
+    let interval = "a duration in quotes (\"5m\")";
+    let group_interval_s = seconds("group_interval", interval, scalar::duration, usual.group_interval_s);
+    let escalate = mistakes.some(escalate(table)).unwrap_or_default();
+    mistakes.keep(bounded(table, &usual.email, &escalate));
+    let is_whole = email.is_some() && from.is_some();
+    mistakes.or(is_whole.then_some(Contacts { remind_s, group_wait_s, group_interval_s, escalate, ..usual }))
 }
 
 pub(super) fn of_source(table: &Table<'_>) -> Result<SourceContacts, FileError> {
-    table.only(&["email", "escalate"])?;
-    Ok(SourceContacts { email: addresses(table)?, escalate: escalate(table)? })
+    let mut mistakes = Mistakes::default();
+    mistakes.keep(table.only(&["email", "escalate"]));
+    let (email, escalate) = (mistakes.some(addresses(table)), mistakes.some(escalate(table)));
+    mistakes.or(Some(SourceContacts { email, escalate }))
 }
 
 /// Checks that all people who can be notified about a source fit into one mail.
@@ -73,21 +66,28 @@ pub(super) fn addresses(table: &Table<'_>) -> Result<Option<Vec<String>>, FileEr
         let text = format!("{} addresses; write 1 to {MOST_ADDRESSES}", email.len());
         return Err(document.problem(table.offset_of("email"), key, text));
     }
-    email.into_iter().map(|at| at.parse(document, scalar::email)).collect::<Result<_, _>>().map(Some)
+    let mut mistakes = Mistakes::default();
+    let email = email.into_iter().filter_map(|at| mistakes.keep(at.parse(document, scalar::email))).collect();
+    mistakes.or(Some(Some(email)))
 }
 
 fn escalate(table: &Table<'_>) -> Result<Option<Vec<Escalation>>, FileError> {
     let wanted = "a list of { after = \"15m\", email = [\"lead@example.com\"] }";
     let Some(steps) = table.table_list("escalate", wanted)? else { return Ok(None) };
-    let read = |step: &Table<'_>| {
-        step.only(&["after", "email"])?;
-        let after_s = step
-            .string("after", "a duration in quotes (\"15m\")")?
-            .ok_or_else(|| step.problem("after is missing; write after = \"15m\""))?
-            .parse(step.document, scalar::duration_or_none)?;
-        let email =
-            addresses(step)?.ok_or_else(|| step.problem("email is missing; write email = [\"lead@example.com\"]"))?;
-        Ok(Escalation { after_s, email })
-    };
-    steps.iter().map(read).collect::<Result<_, FileError>>().map(Some)
+    let mut mistakes = Mistakes::default();
+    let steps = steps.iter().filter_map(|table| mistakes.keep(step(table))).collect();
+    mistakes.or(Some(Some(steps)))
+}
+
+fn step(table: &Table<'_>) -> Result<Escalation, FileError> {
+    let mut mistakes = Mistakes::default();
+    mistakes.keep(table.only(&["after", "email"]));
+    let after_s = table.string("after", "a duration in quotes (\"15m\")").and_then(|after| {
+        let after = after.ok_or_else(|| table.problem("after is missing; write after = \"15m\""))?;
+        after.parse(table.document, scalar::duration_or_none)
+    });
+    let email = addresses(table)
+        .and_then(|email| email.ok_or_else(|| table.problem("email is missing; write email = [\"lead@example.com\"]")));
+    let step = mistakes.keep(after_s).zip(mistakes.keep(email));
+    mistakes.or(step.map(|(after_s, email)| Escalation { after_s, email }))
 }

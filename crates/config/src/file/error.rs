@@ -14,9 +14,20 @@ pub enum FileError {
         #[source]
         source: std::io::Error,
     },
-    /// The file contains a mistake.
-    #[error(transparent)]
-    Invalid(#[from] Box<Problem>),
+    /// The file contains these mistakes, at least one, in the file's order.
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Problem>),
+}
+
+impl From<Problem> for FileError {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(vec![problem])
+    }
+}
+
+/// A line for each mistake.
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// One mistake: `file:line:column: key: the mistake and its correction`.
@@ -29,6 +40,47 @@ pub struct Problem {
     pub key: String,
     /// What is wrong and what to write instead; never the value itself.
     pub text: String,
+}
+
+/// The mistakes found so far. A reader goes on after a mistake, so that a person sees all of them at once.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes(Vec<Problem>);
+
+impl Mistakes {
+    /// The value; none if there is a mistake in it.
+    pub(super) fn keep<T>(&mut self, read: Result<T, FileError>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(FileError::Invalid(problems)) => {
+                self.0.extend(problems);
+                None
+            }
+            Err(error @ FileError::Read { .. }) => {
+                let place = Place { file: String::new(), line: 1, column: 1 };
+                self.0.push(Problem { place, key: String::new(), text: error.to_string() });
+                None
+            }
+        }
+    }
+
+    /// The value of a key that may be missing; none also if there is a mistake in it.
+    pub(super) fn some<T>(&mut self, read: Result<Option<T>, FileError>) -> Option<T> {
+        self.keep(read).flatten()
+    }
+
+    /// The value if no mistake was found. Without a value there is a mistake.
+    ///
+    /// # Errors
+    /// All mistakes, in the file's order, each once.
+    pub(super) fn or<T>(self, value: Option<T>) -> Result<T, FileError> {
+        let Self(mut problems) = self;
+        problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
+        problems.dedup();
+        match value {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ => Err(FileError::Invalid(problems)),
+        }
+    }
 }
 
 fn prefix(key: &str) -> String {

@@ -3,10 +3,12 @@
 //! This module never prints a value from the file: a secret could be under the wrong key.
 
 mod contacts;
+mod deploy;
 mod error;
 mod read;
 mod scalar;
 mod sites;
+mod source;
 mod table;
 
 use std::{collections::BTreeMap, path::Path};
@@ -25,6 +27,8 @@ const TOKEN_BYTES: usize = 67;
 pub struct File {
     /// Its content.
     pub config: Config,
+    /// The position of each source, for a later error.
+    pub places: BTreeMap<String, Place>,
     /// The position of each source's `api_key`, for a later error.
     pub api_keys: BTreeMap<String, Place>,
 }
@@ -44,8 +48,8 @@ impl File {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// [`FileError::Read`] if the file cannot be read, otherwise [`FileError::Invalid`] with the position and the
-    /// correction.
+    /// [`FileError::Read`] if the file cannot be read, otherwise [`FileError::Invalid`] with all mistakes, their positions
+    /// and corrections.
     pub fn load(file: &Path) -> Result<Self, FileError> {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|source| FileError::Read { file: name.clone(), source })?;
@@ -55,7 +59,7 @@ impl File {
     /// Checks a text; `file` is the file name in errors.
     ///
     /// # Errors
-    /// [`FileError::Invalid`] for the first mistake, in the order of the file's sections.
+    /// [`FileError::Invalid`] with all mistakes, in the file's order.
     pub fn parse(file: &str, text: &str) -> Result<Self, FileError> {
         Self::parse_with(file, text, Providers::default())
     }
@@ -79,7 +83,7 @@ impl File {
         if bytes <= MAX_JSON_BYTES {
             return Ok(());
         }
-        Err(FileError::Invalid(Box::new(Problem {
+        Err(FileError::from(Problem {
             place: Place { file: file.to_owned(), line: 1, column: 1 },
             key: "sources".to_owned(),
             text: format!(
@@ -87,6 +91,6 @@ impl File {
                 sources.len(),
                 sites.len()
             ),
-        })))
+        }))
     }
 }

@@ -8,9 +8,10 @@ use url::Url;
 use super::{
     FileError,
     contacts::{self, MOST_ADDRESSES},
-    table::Table,
+    error::Mistakes,
+    table::{Entry, Table},
 };
-use crate::{Site, SiteContacts, Source};
+use crate::{Site, SiteContacts};
 
 /// Longest name and telephone number, in characters.
 const MOST_NAME: usize = 200;
@@ -21,52 +22,68 @@ const MOST_INSTRUCTIONS: usize = 2_000;
 const MOST_URL: usize = 2_000;
 
 /// Reads all sites. Each key names a source of the file.
-pub(super) fn read(table: &Table<'_>, sources: &BTreeMap<String, Source>) -> Result<BTreeMap<String, Site>, FileError> {
-    let mut sites = BTreeMap::new();
-    for (key, offset, entry) in table.tables()? {
-        let problem = |text: String| Err(table.document.problem(offset, entry.name.clone(), text));
-        let Some((source, id)) = key.split_once('/').filter(|(_, id)| !id.is_empty()) else {
-            return problem(
-                "not the key of a site; write \"SOURCE/SITE\", as `gridbell site list` shows it".to_owned(),
-            );
-        };
-        if !sources.contains_key(source) {
-            let known = sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            return problem(format!("names no source of this file before the slash; there are: {known}"));
+pub(super) fn read(table: &Table<'_>, sources: &[&str]) -> Result<BTreeMap<String, Site>, FileError> {
+    let (mut mistakes, mut sites) = (Mistakes::default(), BTreeMap::new());
+    for Entry { name, offset, table: entry } in table.tables(&mut mistakes) {
+        let key = named(name, sources).map_err(|text| table.document.problem(offset, entry.name.clone(), text));
+        let site = mistakes.keep(site(&entry));
+        if let (Some(key), Some(site)) = (mistakes.keep(key), site) {
+            sites.insert(key.to_owned(), site);
         }
-        if id.chars().any(char::is_control) {
-            return problem("holds control characters; write the site's id as the provider has it".to_owned());
-        }
-        sites.insert(key.to_owned(), site(&entry)?);
     }
-    Ok(sites)
+    mistakes.or(Some(sites))
+}
+
+/// The key, if it names a site of a source.
+fn named<'k>(key: &'k str, sources: &[&str]) -> Result<&'k str, String> {
+    let Some((source, id)) = key.split_once('/').filter(|(_, id)| !id.is_empty()) else {
+        return Err("not the key of a site; write \"SOURCE/SITE\", as `gridbell site list` shows it".to_owned());
+    };
+    if !sources.contains(&source) {
+        return Err(format!("names no source of this file before the slash; there are: {}", sources.join(", ")));
+    }
+    if id.chars().any(char::is_control) {
+        return Err("holds control characters; write the site's id as the provider has it".to_owned());
+    }
+    Ok(key)
 }
 
 fn site(table: &Table<'_>) -> Result<Site, FileError> {
-    table.only(&["name", "timezone", "phone", "instructions", "runbook_url", "contacts"])?;
-    let text = |key: &'static str, parser: fn(&str) -> Result<String, String>| {
-        table.string(key, "text in quotes")?.map(|at| at.parse(table.document, parser)).transpose()
+    let mut mistakes = Mistakes::default();
+    mistakes.keep(table.only(&["name", "timezone", "phone", "instructions", "runbook_url", "contacts"]));
+    let mut text = |key: &'static str, parser: fn(&str) -> Result<String, String>| {
+        let at = mistakes.some(table.string(key, "text in quotes"))?;
+        mistakes.keep(at.parse(table.document, parser))
     };
-    Ok(Site {
-        name: text("name", name)?,
-        timezone: text("timezone", timezone)?,
-        phone: text("phone", phone)?,
-        instructions: text("instructions", instructions)?,
-        runbook_url: text("runbook_url", runbook_url)?,
-        contacts: table.table("contacts")?.map(|table| of_site(&table)).transpose()?,
-    })
+    let mut site = Site {
+        name: text("name", name),
+        timezone: text("timezone", timezone),
+        phone: text("phone", phone),
+        instructions: text("instructions", instructions),
+        runbook_url: text("runbook_url", runbook_url),
+        contacts: None,
+    };
+    if let Some(contacts) = mistakes.some(table.table("contacts")) {
+        site.contacts = mistakes.keep(of_site(&contacts));
+    }
+    mistakes.or(Some(site))
 }
 
 fn of_site(table: &Table<'_>) -> Result<SiteContacts, FileError> {
-    table.only(&["email"])?;
-    let email = contacts::addresses(table)?
-        .ok_or_else(|| table.problem("email is missing; write email = [\"mill-duty@example.com\"]"))?;
-    if email.len() >= MOST_ADDRESSES {
+    let mut mistakes = Mistakes::default();
+    mistakes.keep(table.only(&["email"]));
+    let email = contacts::addresses(table).and_then(|email| {
+        let email =
+            email.ok_or_else(|| table.problem("email is missing; write email = [\"mill-duty@example.com\"]"))?;
+        if email.len() < MOST_ADDRESSES {
+            return Ok(email);
+        }
         let text =
             format!("{} addresses; with those of the source a mail goes to {MOST_ADDRESSES} at most", email.len());
-        return Err(table.problem(text));
-    }
-    Ok(SiteContacts { email })
+        Err(table.problem(text))
+    });
+    let email = mistakes.keep(email);
+    mistakes.or(email.map(|email| SiteContacts { email }))
 }
 
 fn name(value: &str) -> Result<String, String> {

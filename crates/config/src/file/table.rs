@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{FileError, Place, Problem};
+use super::{FileError, Place, Problem, error::Mistakes};
 
 /// The whole text, to convert offsets into positions.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ impl Document<'_> {
     }
 
     pub(super) fn problem(&self, offset: usize, key: impl Into<String>, text: impl Into<String>) -> FileError {
-        Box::new(Problem { place: self.place(offset), key: key.into(), text: text.into() }).into()
+        Problem { place: self.place(offset), key: key.into(), text: text.into() }.into()
     }
 }
 
@@ -46,6 +46,15 @@ pub(super) struct Table<'d> {
     entries: &'d DeTable<'d>,
     pub(super) name: String,
     pub(super) span: Range<usize>,
+}
+
+/// A table in a table.
+pub(super) struct Entry<'d> {
+    /// Its key.
+    pub(super) name: &'d str,
+    /// The start of the key.
+    pub(super) offset: usize,
+    pub(super) table: Table<'d>,
 }
 
 impl<'d> Table<'d> {
@@ -66,16 +75,12 @@ impl<'d> Table<'d> {
 
     /// Rejects all other keys.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), FileError> {
-        for key in self.entries.keys() {
-            if !known.contains(&key.get_ref().as_ref()) {
-                return Err(self.document.problem(
-                    key.span().start,
-                    self.full(key.get_ref()),
-                    format!("unknown key; known here: {}", known.join(", ")),
-                ));
-            }
+        let mut mistakes = Mistakes::default();
+        for key in self.entries.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+            let text = format!("unknown key; known here: {}", known.join(", "));
+            mistakes.keep::<()>(Err(self.document.problem(key.span().start, self.full(key.get_ref()), text)));
         }
-        Ok(())
+        mistakes.or(Some(()))
     }
 
     fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> FileError {
@@ -112,13 +117,13 @@ impl<'d> Table<'d> {
         let Some(list) = value.get_ref().as_array() else {
             return Ok(self.string(key, wanted)?.map(|one| vec![one]));
         };
-        list.iter()
-            .map(|item| {
-                let text = item.get_ref().as_str().ok_or_else(|| self.wrong(key, item, wanted))?;
-                Ok(At { value: text, offset: item.span().start, key: self.full(key) })
-            })
-            .collect::<Result<Vec<_>, FileError>>()
-            .map(Some)
+        let mut mistakes = Mistakes::default();
+        let texts = list.iter().filter_map(|item| {
+            let text = mistakes.keep(item.get_ref().as_str().ok_or_else(|| self.wrong(key, item, wanted)))?;
+            Some(At { value: text, offset: item.span().start, key: self.full(key) })
+        });
+        let texts = texts.collect();
+        mistakes.or(Some(Some(texts)))
     }
 
     pub(super) fn table(&self, key: &str) -> Result<Option<Self>, FileError> {
@@ -131,25 +136,28 @@ impl<'d> Table<'d> {
     pub(super) fn table_list(&self, key: &str, wanted: &str) -> Result<Option<Vec<Self>>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let list = value.get_ref().as_array().ok_or_else(|| self.wrong(key, value, wanted))?;
-        list.iter()
-            .map(|item| {
-                let entries = item.get_ref().as_table().ok_or_else(|| self.wrong(key, item, wanted))?;
-                Ok(Self { document: self.document, entries, name: self.full(key), span: item.span() })
-            })
-            .collect::<Result<Vec<_>, FileError>>()
-            .map(Some)
+        let mut mistakes = Mistakes::default();
+        let tables = list.iter().filter_map(|item| {
+            let entries = mistakes.keep(item.get_ref().as_table().ok_or_else(|| self.wrong(key, item, wanted)))?;
+            Some(Self { document: self.document, entries, name: self.full(key), span: item.span() })
+        });
+        let tables = tables.collect();
+        mistakes.or(Some(Some(tables)))
     }
 
-    /// Every entry as a table, with its key and the key's offset.
-    pub(super) fn tables(&self) -> Result<Vec<(&'d str, usize, Self)>, FileError> {
-        self.entries
-            .iter()
-            .map(|(key, _)| {
-                let name: &'d str = key.get_ref().as_ref();
-                let table = self.table(name)?.ok_or_else(|| self.problem("not readable"))?;
-                Ok((name, key.span().start, table))
-            })
-            .collect()
+    /// Every entry that is a table, with its key and the key's offset.
+    pub(super) fn tables(&self, mistakes: &mut Mistakes) -> Vec<Entry<'d>> {
+        let entries = self.entries.iter().filter_map(|(key, _)| {
+            let name: &'d str = key.get_ref().as_ref();
+            let table = mistakes.some(self.table(name))?;
+            Some(Entry { name, offset: key.span().start, table })
+        });
+        entries.collect()
+    }
+
+    /// Whether it has no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The start of a key's value, or of the table if the key is missing.

@@ -1,7 +1,8 @@
 //! A newer epoch: sequences restart, active dispatches are published again, unsent signals get new numbers.
 
 use dispatch::{
-    AccountEvent, Contradiction, DispatchTerms, Epoch, Fact, FactBody, Publication, Signal, State, Subject, absorb,
+    AccountEvent, Contradiction, DispatchTerms, Epoch, Fact, FactBody, HeartbeatSignal, Origin, Publication, Signal,
+    State, Subject, absorb,
 };
 use serde_json::{Value, json};
 
@@ -115,4 +116,19 @@ fn events_that_were_never_sent_keep_their_order_and_their_text() {
     let again =
         absorb(Some(after), &Subject::account("openvolt-prod"), vec![event(1)], Contradiction::Ask, newer("16:46:00"));
     assert_eq!(again.unwrap().signals, []);
+}
+
+#[test]
+fn heartbeats_begin_at_one_and_an_unsent_one_is_dropped() {
+    let named = HeartbeatSignal { at: at("16:45:00"), next_by: at("16:52:00"), active: Vec::new(), more: 0 };
+    let (state, unsent) = State::with_heartbeat(None, named.clone(), published_at(at("16:45:00")));
+    assert_eq!(stated(&unsent).0, format!("heartbeat#{}.1", epoch()));
+    let moved = state.in_epoch(&Origin::gridbell(), &Subject::heartbeat(), &[unsent], newer("16:50:00"));
+    let (moved, signals) = moved.unwrap();
+    assert_eq!((moved.version, signals), (0, Vec::new()));
+    // Whether the epoch was begun by the command or not, the next one is the first.
+    for state in [state, moved] {
+        let (state, signal) = State::with_heartbeat(Some(state), named.clone(), newer("16:51:00"));
+        assert_eq!((state.version, stated(&signal).0.as_str()), (1, "heartbeat#1701432000000.1"));
+    }
 }

@@ -1,12 +1,12 @@
 //! Complete signals, as published.
 
 use dispatch::{
-    AccountEvent, DispatchTerms, Fact, FactBody, Interval, MeterData, PowerEvent, PowerEventKind, Rank, Request,
-    Signal, State, Subject, Target, TestReason,
+    AccountEvent, ActiveVersion, DispatchTerms, Fact, FactBody, HeartbeatSignal, Interval, MeterData, PowerEvent,
+    PowerEventKind, Rank, Request, Signal, State, Subject, Target, TestReason,
 };
 use serde_json::{Value, json};
 
-use crate::made::{at, details, fetched, kilowatts, origin, play, stated, terms};
+use crate::made::{at, details, fetched, kilowatts, origin, play, published_at, stated, terms};
 
 /// Every golden history, by name.
 pub(crate) fn all() -> Vec<(&'static str, Vec<Signal>)> {
@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<Signal>)> {
         ("power_ramps_down", play(power()).1),
         ("meter_data", play(meter()).1),
         ("an_event_of_the_account", play(account()).1),
+        ("heartbeats", heartbeats()),
     ]
 }
 
@@ -114,6 +115,22 @@ fn meter() -> History {
         FactBody::Meter(data),
     );
     vec![("02:00:00", fact.clone()), ("02:00:01", fact)]
+}
+
+/// Two heartbeats: the first names nothing, the second a dispatch and a load target.
+fn heartbeats() -> Vec<Signal> {
+    let named = |subject: Subject, sequence, end| ActiveVersion { subject, sequence, start: at("16:50:00"), end };
+    let active = vec![
+        named(Subject::dispatch("voltus-prod", "dkmq"), 12, Some(at("17:00:00"))),
+        named(Subject::power("dc-1", None, "c-1"), 1, None),
+    ];
+    let of = |state, time: &str, active, more| {
+        let heartbeat = HeartbeatSignal { at: at(time), next_by: at("16:52:00.1234567"), active, more };
+        State::with_heartbeat(state, heartbeat, published_at(at(time)))
+    };
+    let (state, first) = of(None, "16:40:00", Vec::new(), 0);
+    let (_, second) = of(Some(state), "16:45:00.1234567", active, 1);
+    vec![first, second]
 }
 
 fn account() -> History {

@@ -34,6 +34,18 @@ impl Clockface {
         self.now.to_zoned(self.zone.clone()).strftime("%Z").to_string()
     }
 
+    /// The same clock in another zone; none if the zone is unknown or has the same time now.
+    pub(crate) fn elsewhere(&self, zone: &str) -> Option<Self> {
+        let zone = TimeZone::get(zone).ok()?;
+        let differs = zone.to_offset(self.now) != self.zone.to_offset(self.now);
+        differs.then_some(Self { zone, now: self.now })
+    }
+
+    /// To the minute, with the zone's abbreviation at that instant.
+    pub(crate) fn minute_and_zone(&self, at: Timestamp) -> String {
+        format!("{} {}", self.minute(at), at.to_zoned(self.zone.clone()).strftime("%Z"))
+    }
+
     /// To the minute; with the day if it is not today, with the year if it is not this year.
     pub(crate) fn minute(&self, at: Timestamp) -> String {
         self.written(at, "%H:%M")
@@ -151,6 +163,16 @@ mod tests {
         assert_eq!(clock.second(at("2026-03-02T14:05:09Z")), "03-02 14:05:09");
         assert_eq!(clock.minute(at("2025-03-01T14:05:09Z")), "2025-03-01 14:05");
         assert_eq!(clock.full(at("2025-03-01T14:05:09Z")), "2025-03-01 14:05:09 UTC");
+    }
+
+    #[test]
+    fn another_zone_has_its_own_day_and_its_own_summer() {
+        let clock = Clockface::fixed(at("2026-03-01T02:00:00Z"));
+        let there = clock.elsewhere("America/Los_Angeles").expect("another time");
+        assert_eq!(there.minute_and_zone(at("2026-03-01T02:05:00Z")), "18:05 PST");
+        assert_eq!(there.minute_and_zone(at("2026-03-01T09:05:00Z")), "03-01 01:05 PST");
+        assert_eq!(there.minute_and_zone(at("2026-07-01T09:05:00Z")), "07-01 02:05 PDT");
+        assert!(clock.elsewhere("Mars/Olympus").is_none() && clock.elsewhere("UTC").is_none());
     }
 
     #[test]

@@ -18,4 +18,5 @@ pub(crate) mod providers;
 pub(crate) mod site;
 pub(crate) mod trigger;
 pub(crate) mod up;
+pub(crate) mod verify;
 pub(crate) mod webhook;

@@ -66,6 +66,8 @@ pub trait StackAccess: Send + Sync + 'static {
     fn acknowledge<'a>(&'a self, said: &'a Acknowledgement) -> Answer<'a, String>;
     /// `alert ack`; returns a confirmation.
     fn acknowledge_incident<'a>(&'a self, incident: &'a str, by: &'a str) -> Answer<'a, String>;
+    /// `alert snooze`, until that instant; returns a confirmation.
+    fn snooze_incident<'a>(&'a self, incident: &'a str, until: Timestamp, by: &'a str) -> Answer<'a, String>;
     /// `delivery replay --dry-run`.
     fn previews<'a>(&'a self, ids: &'a [String]) -> Answer<'a, Vec<Preview>>;
     /// `delivery replay --yes`.

@@ -18,6 +18,7 @@ use super::{
     guard::Refusal,
     server::refused,
 };
+use crate::verbs::alert;
 
 /// The fields of this console's own form, or why the request is refused.
 fn form(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Fields, Refusal> {
@@ -66,6 +67,24 @@ pub(super) async fn acknowledge_incident(State(app): State<Arc<App>>, headers: H
     let by = form.get("by").unwrap_or("the web console");
     let noted = app.access.acknowledge_incident(incident, by).await.map(|done| vec![format!("✓ {done}")]);
     lead(&app, &address("/incident", &[("name", incident)]), noted)
+}
+
+/// `alert snooze`.
+pub(super) async fn snooze_incident(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form = match form(&app, &headers, &body) {
+        Ok(form) => form,
+        Err(why) => return refused(why),
+    };
+    let incident = form.text("incident");
+    let snoozed = async {
+        let span = alert::snooze_span(form.text("span"))
+            .map_err(|why| anyhow::anyhow!("Choose how long to snooze: {why}."))?;
+        let by = form.get("by").unwrap_or("the web console");
+        let done = app.access.snooze_incident(incident, app.access.now() + span, by).await?;
+        anyhow::Ok(vec![format!("✓ {done}")])
+    };
+    let snoozed = snoozed.await;
+    lead(&app, &address("/incident", &[("name", incident)]), snoozed)
 }
 
 /// `delivery replay --yes`, after the preview page.

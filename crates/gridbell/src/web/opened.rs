@@ -128,6 +128,13 @@ impl StackAccess for OpenedStack {
         Box::pin(on_one_thread(async move || alert::acknowledge(&stack, &incident, &by).await))
     }
 
+    fn snooze_incident<'a>(&'a self, incident: &'a str, until: Timestamp, by: &'a str) -> Answer<'a, String> {
+        let (stack, clock, incident, by) = (self.stack.clone(), self.clock(), incident.to_owned(), by.to_owned());
+        Box::pin(on_one_thread(async move || {
+            alert::snooze(&stack, &incident, alert::Snoozing { until, by: &by }, &clock).await
+        }))
+    }
+
     fn previews<'a>(&'a self, ids: &'a [String]) -> Answer<'a, Vec<Preview>> {
         Box::pin(async move { delivery::previews(&self.stack, ids, &self.clock()).await })
     }

@@ -40,6 +40,12 @@ pub(super) fn minute(clock: &Clockface, at: Timestamp) -> Markup {
     html! { time datetime=(at) title=(clock.full(at)) { (clock.minute(at)) } }
 }
 
+/// The same by the clock of a site in that zone, if it differs from this one.
+pub(super) fn there(clock: &Clockface, zone: Option<&str>, at: Timestamp) -> Markup {
+    let there = zone.and_then(|zone| clock.elsewhere(zone));
+    html! { @if let Some(there) = there { " " small.there { (there.minute_and_zone(at)) " at the site" } } }
+}
+
 /// The same to the second.
 pub(super) fn second(clock: &Clockface, at: Timestamp) -> Markup {
     html! { time datetime=(at) title=(clock.full(at)) { (clock.second(at)) } }

@@ -31,6 +31,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/dispatch/signal", get(signals))
         .route("/dispatch/ack", post(acts::acknowledge))
         .route("/incident/ack", post(acts::acknowledge_incident))
+        .route("/incident/snooze", post(acts::snooze_incident))
         .route("/replay", get(shown).post(acts::replay))
         .route("/source/test", post(acts::test))
         .route("/doctor", get(shown).post(acts::check))

@@ -51,6 +51,29 @@ fn an_incident_is_acknowledged_in_a_name() {
 }
 
 #[test]
+fn an_incident_is_snoozed_for_a_while() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    tab.goto(&format!("/incident?name={}", data::INCIDENT));
+    tab.eval("document.querySelector('select[name=span]').value = '2h'; document.querySelector('form[action=\"/incident/snooze\"] input[name=by]').value = 'Ada'");
+    tab.click("form[action='/incident/snooze'] button");
+    assert!(tab.text(".said.good").contains("no reminder and no escalation until"), "{}", tab.text("main"));
+    assert_eq!(done(&console), [format!("snooze {} 2026-03-01T14:00:00Z Ada", data::INCIDENT)]);
+    assert!(tab.text(".lead").contains("snoozed until 14:00"), "{}", tab.text("main"));
+    tab.is_for_everybody("a snoozed incident");
+    tab.goto("/incidents?open=1");
+    assert!(tab.text("tbody").contains("snoozed until 14:00"), "{}", tab.text("main"));
+
+    // A time that the page does not offer is refused as by the verb.
+    tab.goto(&format!("/incident?name={}", data::INCIDENT));
+    tab.eval("document.querySelector('select[name=span] option').value = '9d'; document.querySelector('select[name=span]').value = '9d'");
+    tab.click("form[action='/incident/snooze'] button");
+    assert!(tab.text(".said.bad").contains("from 1m to 24h"), "{}", tab.text("main"));
+    assert_eq!(done(&console).len(), 1, "nothing was noted");
+    tab.was_good();
+}
+
+#[test]
 fn a_replay_shows_what_would_come_of_it_first() {
     let Some(console) = open(data::ordinary()) else { return };
     let tab = &console.tab;

@@ -276,13 +276,16 @@ fn checks(found: &str) -> Vec<CheckResult> {
     ]
 }
 
-fn config() -> Config {
+/// The configuration, with what the operator has written about one site.
+fn config(name: &str, instructions: &str) -> Config {
     let sources = json!({
         "voltus-prod": {"provider": "voltus", "api_url": "https://api.voltus.co", "api_key": "ssm:/gridbell/voltus-prod", "tokens": []},
         "leap-prod": {"provider": "leap", "api_url": "https://api.leap.energy/v2", "api_key": "ssm:/gridbell/leap-prod", "tokens": []},
         "voltus-sandbox": {"provider": "voltus", "environment": "sandbox", "tokens": []},
     });
-    Config::parse(&json!({"sources": sources}).to_string()).expect("good")
+    let mill = json!({"name": name, "timezone": "America/Los_Angeles", "phone": "+1 555 0100", "instructions": instructions,
+        "runbook_url": "https://wiki.example.com/mill"});
+    Config::parse(&json!({"sources": sources, "sites": {"voltus-prod/d4z9": mill}}).to_string()).expect("good")
 }
 
 fn polls(detail: &str) -> Vec<PollState> {
@@ -308,7 +311,8 @@ fn polls(detail: &str) -> Vec<PollState> {
 }
 
 fn stack(data: Data) -> Arc<FixedStack> {
-    Arc::new(FixedStack::new(now(), config(), data))
+    let instructions = "Stop line 2.\nCall the shift lead.";
+    Arc::new(FixedStack::new(now(), config("Paper mill", instructions), data))
 }
 
 fn dead(reason: &str) -> DeliveryView {
@@ -354,7 +358,7 @@ pub(crate) fn evil() -> Arc<FixedStack> {
     let wanted =
         Wanted { source: "voltus-prod", provider: "voltus", id, sites: &[&site], times: ("12:30:00", None), watts: 1 };
     records.push(record(&wanted, [terms(&wanted, &Names::evil())]));
-    stack(Data {
+    let data = Data {
         records,
         incidents: incidents(&long(), EVIL),
         contents: contents(&jobs, &long()),
@@ -365,7 +369,8 @@ pub(crate) fn evil() -> Arc<FixedStack> {
         unreadable: vec![long()],
         says: vec![long()],
         done: Vec::new(),
-    })
+    };
+    Arc::new(FixedStack::new(now(), config(&long(), &long()), data))
 }
 
 /// A thousand dispatches, each of its own site.

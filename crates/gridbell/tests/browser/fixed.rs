@@ -9,7 +9,7 @@ use gridbell::web::{Answer, CheckResult, Contents, DeliveryView, Lines, Preview,
 use jiff::Timestamp;
 use pipeline::{
     config::Config,
-    incident::{Acknowledged, Incident, IncidentStatus},
+    incident::{Acknowledged, Incident, IncidentStatus, Snoozed},
     ingest::acknowledge::Acknowledgement,
     polling::state::PollState,
     record::SubjectRecord,
@@ -154,6 +154,15 @@ impl StackAccess for FixedStack {
             (IncidentStatus::Acknowledged, Some(Acknowledged { by: by.to_owned(), at: now }));
         data.done.push(format!("incident {incident} {by}"));
         answer(Ok(format!("{incident}: acknowledged by {by}")))
+    }
+
+    fn snooze_incident<'a>(&'a self, incident: &'a str, until: Timestamp, by: &'a str) -> Answer<'a, String> {
+        let (now, mut data) = (self.now, self.data());
+        let found = data.incidents.iter_mut().find(|one| one.incident == incident);
+        let Some(found) = found else { return answer(Err(anyhow::anyhow!("there is no incident {incident}"))) };
+        found.snoozed = Some(Snoozed { by: by.to_owned(), at: now, until });
+        data.done.push(format!("snooze {incident} {until} {by}"));
+        answer(Ok(format!("{incident}: no reminder and no escalation until {until}")))
     }
 
     fn previews<'a>(&'a self, ids: &'a [String]) -> Answer<'a, Vec<Preview>> {

@@ -74,7 +74,7 @@ fn another_host_and_another_pages_form_are_refused() {
         let rebound =
             asked.request(Method::GET, "/now").header(header::HOST, "evil.example").header(header::COOKIE, &cookie);
         assert_eq!(asked.send(rebound).await.status(), StatusCode::MISDIRECTED_REQUEST);
-        for path in ["/dispatch/ack", "/incident/ack", "/replay", "/source/test", "/doctor"] {
+        for path in ["/dispatch/ack", "/incident/ack", "/incident/snooze", "/replay", "/source/test", "/doctor"] {
             let form = asked
                 .request(Method::POST, path)
                 .header(header::COOKIE, &cookie)

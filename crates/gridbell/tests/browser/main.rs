@@ -21,6 +21,7 @@ mod fixed;
 mod guard;
 mod keys;
 mod live;
+mod page;
 mod pages;
 mod stack;
 mod tab;

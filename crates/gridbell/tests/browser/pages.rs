@@ -13,6 +13,7 @@ pub(crate) fn paths() -> Vec<(&'static str, String)> {
         ("dispatch", format!("/dispatch?key={}", data::DISPATCH)),
         ("sites", "/sites".to_owned()),
         ("site", "/site?key=leap-prod/meter-7".to_owned()),
+        ("site-described", "/site?key=voltus-prod/d4z9".to_owned()),
         ("deliveries", "/deliveries".to_owned()),
         ("delivery", format!("/delivery?id={quarantined}")),
         ("replay", format!("/replay?id={quarantined}&id=dead%23m-1")),
@@ -126,6 +127,30 @@ fn now_says_what_is_at_risk_and_draws_overlaps() {
     assert!(tab.text("#versions + table").contains("2 (current)"), "{}", tab.text("main"));
     assert!(tab.text("#signal-json pre").contains("\"sequence\": \"2\""), "{}", tab.text("#signal-json"));
     assert_eq!(tab.eval("document.querySelectorAll('tr.ahead').length > 0"), true, "steps lie ahead");
+    tab.was_good();
+}
+
+#[test]
+fn a_site_has_the_operators_name_and_clock() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    let check = |path: &str, words: &[&str]| {
+        tab.goto(path);
+        let shown = tab.text("main");
+        assert!(words.iter().all(|word| shown.contains(word)), "{path} lacks one of {words:?}: {shown}");
+    };
+    check("/now", &["reduce 55 kW at Paper mill"]);
+    check("/sites", &["Paper mill", "04:05 PST at the site"]);
+    let site = "/site?key=voltus-prod/d4z9";
+    check(
+        site,
+        &["America/Los_Angeles, now 04:00 PST", "+1 555 0100", "Stop line 2.", "https://wiki.example.com/mill"],
+    );
+    check(site, &["04:05 PST at the site", "07:00 PST at the site"]);
+    check("/dispatch?key=voltus-prod/dkmq", &["Paper mill", "04:05 PST to open"]);
+    // A site of which nothing is written has the reader's clock alone.
+    check("/site?key=leap-prod/meter-7", &["Cold store"]);
+    assert!(!tab.text("main").contains("at the site"), "{}", tab.text("main"));
     tab.was_good();
 }
 

@@ -6,13 +6,18 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use local_stack::progress;
-use local_stack::{ProviderUrls, Stack, UpOptions};
+use aws::host::Host;
+use jiff::{SignedDuration, Timestamp};
+use local_stack::{ProviderUrls, Stack, UpOptions, progress};
+use pipeline::ports::Clock;
 use provider_sims::bodies::{Window, leap as bodies};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::{chromium, tab::Tab};
+use super::{
+    chromium::{self, Browser},
+    tab::Tab,
+};
 
 /// `gridbell console` as a person runs it.
 struct Console {
@@ -49,8 +54,11 @@ impl Drop for Console {
 
 const EVENT: &str = "11cfced0-16f4-4fb7-b72e-0000000000c0";
 
-fn leap() -> String {
-    let slot = bodies::slot(EVENT, 12.5, &Window::new("2099-06-05T00:00:00Z", "2099-06-05T01:00:00Z"));
+/// The dispatch whose mail is followed.
+const MAILED: &str = "11cfced0-16f4-4fb7-b72e-0000000000c1";
+
+fn leap(event: &str, start: Timestamp) -> String {
+    let slot = bodies::slot(event, 12.5, &Window::new(start, start + SignedDuration::from_hours(1)));
     let mut meter = bodies::meter("dd21c76c-7126-4ef7-b0a6-f190fad300b2", &[slot]);
     meter["partner_reference"] = json!("site-1");
     bodies::notification(&[meter]).to_string()
@@ -82,7 +90,8 @@ fn a_dispatch_from_its_webhook_to_its_incident() {
     tab.wait("the live connection", "document.getElementById('live').textContent === 'Live.'");
 
     // The dispatch appears on the open page without a reload.
-    post(&runtime, &stack, "leap-demo", leap());
+    let far = "2099-06-05T00:00:00Z".parse().expect("an instant");
+    post(&runtime, &stack, "leap-demo", leap(EVENT, far));
     post(&runtime, &stack, "nvgrid-demo", nvgrid());
     post(&runtime, &stack, "openvolt-demo", r#"{"what":"is this"}"#.to_owned());
     tab.wait("the dispatch", &format!("document.querySelector('main').textContent.includes('{EVENT}')"));
@@ -124,6 +133,55 @@ fn a_dispatch_from_its_webhook_to_its_incident() {
         tab.text("main")
     );
     tab.was_good();
+    the_link_of_a_mail_opens_its_incident(browser, &runtime, &stack);
     drop(console);
     runtime.block_on(stack.shutdown()).expect("down");
+}
+
+/// A controller cannot act; the person on duty follows the link in the mail, through the API to the alerter.
+fn the_link_of_a_mail_opens_its_incident(browser: &'static Browser, runtime: &Runtime, stack: &Stack) {
+    post(runtime, stack, "leap-demo", leap(MAILED, Host.now() + SignedDuration::from_mins(10)));
+    let key = format!("leap-demo/{MAILED}");
+    let answered = || {
+        let answer = Command::new(env!("CARGO_BIN_EXE_gridbell"))
+            .args(["dispatch", "ack", &key, "failed", "--detail", "chiller 2 is down", "--state"])
+            .arg(stack.state_file())
+            .stdin(Stdio::null())
+            .output();
+        answer.expect("gridbell runs").status.success().then_some(())
+    };
+    wait_for("the dispatch", answered);
+    let link = || {
+        let mails = runtime.block_on(stack.mail()).expect("the mails");
+        let texts = mails.iter().filter_map(|mail| mail["text"].as_str()).filter(|text| text.contains(MAILED));
+        let words = texts.flat_map(str::split_whitespace);
+        words.filter(|word| word.contains("/alerts/")).map(str::to_owned).next()
+    };
+    let tab = Tab::at(browser, &wait_for("a mail with a link", link));
+    tab.size(360, 740);
+    tab.is_for_everybody("the page behind the API");
+    assert!(
+        tab.text("body").contains(MAILED) && tab.text("body").contains("chiller 2 is down"),
+        "{}",
+        tab.text("body")
+    );
+    let policy =
+        tab.eval("fetch(location.href).then((it) => it.headers.get('content-security-policy'), () => 'refused')");
+    assert_eq!(policy, "refused", "the page may not even ask its own address");
+    tab.click("button[value=acknowledge]");
+    assert!(tab.text(".note").contains("Acknowledged."), "{}", tab.text("body"));
+    tab.click("button[value=curtailed]");
+    assert!(tab.text(".note").contains("counts as accepted, by hand"), "{}", tab.text("body"));
+    assert_eq!(tab.eval("document.querySelectorAll('button').length"), 0, "{}", tab.text("body"));
+}
+
+/// Repeats `ask` for a minute, until it returns something.
+fn wait_for<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
+    for _ in 0..120 {
+        if let Some(found) = ask() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    panic!("after a minute there is no {what}");
 }

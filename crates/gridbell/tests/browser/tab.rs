@@ -14,7 +14,7 @@ const LOOKS: u32 = 600;
 pub(crate) struct Tab {
     browser: &'static Browser,
     session: String,
-    /// The console's origin; every request must go to it.
+    /// The origin of what is tested; every request must go to it.
     origin: String,
     began: usize,
 }
@@ -22,6 +22,13 @@ pub(crate) struct Tab {
 impl Tab {
     /// A tab with its own cookies that has opened the console at its printed address.
     pub(crate) fn open(browser: &'static Browser, url: &str) -> Self {
+        let tab = Self::at(browser, url);
+        tab.wait("the console", "location.pathname === '/now' && document.readyState === 'complete'");
+        tab
+    }
+
+    /// A tab with its own cookies that has opened that address.
+    pub(crate) fn at(browser: &'static Browser, url: &str) -> Self {
         let began = browser.events_so_far();
         let context = browser.call(None, "Target.createBrowserContext", &json!({"disposeOnDetach": true}));
         let target = json!({"url": "about:blank", "browserContextId": context["browserContextId"]});
@@ -29,14 +36,14 @@ impl Tab {
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let session =
             browser.call(None, "Target.attachToTarget", &attach)["sessionId"].as_str().expect("a session").to_owned();
-        let origin = url.split_once("/?").expect("an address with a token").0.to_owned();
+        let origin: Vec<&str> = url.splitn(4, '/').take(3).collect();
+        let origin = origin.join("/");
         let tab = Self { browser, session, origin, began };
         for domain in ["Page", "Runtime", "Network", "Log"] {
             tab.call(&format!("{domain}.enable"), &json!({}));
         }
         tab.size(1440, 900);
         tab.goto(url);
-        tab.wait("the console", "location.pathname === '/now' && document.readyState === 'complete'");
         tab
     }
 
@@ -147,7 +154,7 @@ impl Tab {
             match event["method"].as_str().unwrap_or_default() {
                 "Network.requestWillBeSent" => {
                     let url = parameters["request"]["url"].as_str().unwrap_or_default();
-                    assert!(url.starts_with(&format!("{}/", self.origin)), "a request leaves the console: {url}");
+                    assert!(url.starts_with(&format!("{}/", self.origin)), "a request goes elsewhere: {url}");
                 }
                 "Runtime.exceptionThrown" => panic!("{parameters}"),
                 "Runtime.consoleAPICalled" => {

@@ -1,5 +1,6 @@
 //! Every error in a `gridbell.toml` is reported with its position and the way out; no value is ever printed.
 
+mod mistakes;
 mod sources;
 
 use config::{Environment, Reference, file::File};
@@ -22,14 +23,14 @@ fn check(cases: &[(&str, &str)]) {
 
 #[test]
 fn a_whole_file_is_read() {
-    let config =
-        File::parse("f", include_str!("../../../../gridbell.example.toml")).expect("the example is good").config;
+    let config = File::parse("f", include_str!("../../../../gridbell.example.toml")).expect("the example is good").config;
     assert_eq!(config.sources.len(), 4);
     let voltus = &config.sources["voltus-prod"];
     assert_eq!((voltus.provider.name(), voltus.environment), ("voltus", Environment::Production));
     assert_eq!(voltus.api_key, Some(Reference::Ssm("/gridbell/voltus-prod".to_owned())));
     assert_eq!(config.sources["leap-staging"].tokens.len(), 2);
     assert_eq!(config.deadlines.lead_s, 600);
+    assert_eq!(config.signals.heartbeat_s, 300);
     let mill = &config.sites["voltus-prod/d4z9"];
     assert_eq!((mill.name.as_deref(), mill.timezone.as_deref()), (Some("Mill"), Some("America/Los_Angeles")));
     assert_eq!(mill.contacts.as_ref().expect("contacts").email, ["mill-duty@example.com"]);
@@ -65,7 +66,7 @@ fn the_file_as_a_whole() {
         ("[sources", "gridbell.toml:1:9: not TOML: unclosed table, expected `]`"),
         (
             "[sorces.x]\n",
-            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, sites",
+            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, signals, sites",
         ),
         ("sources = 1", "gridbell.toml:1:11: sources: a number where a table belongs"),
         ("[sources]\nx = 'y'", "gridbell.toml:2:5: sources.x: a string where a table belongs"),
@@ -124,6 +125,33 @@ fn sites() {
             "gridbell.toml:4:1: sites.n/f.nmae: unknown key; known here: name, timezone, phone, instructions, runbook_url, contacts",
         ),
     ]);
+}
+
+#[test]
+fn heartbeats() {
+    let every = |value: &str| format!("{NVGRID}[signals]\nheartbeat = {value}");
+    let interval = "gridbell.toml:4:13: signals.heartbeat: no interval; write \"off\" or \"5m\": from 1m to 1h";
+    check(&[
+        (&every("'often'"), interval),
+        (&every("'59s'"), interval),
+        (&every("'61m'"), interval),
+        (
+            &every("300"),
+            "gridbell.toml:4:13: signals.heartbeat: a number where \"off\" or a duration in quotes (\"5m\") belongs",
+        ),
+        (
+            &format!("{NVGRID}[signals]\nheartbeats = '5m'"),
+            "gridbell.toml:4:1: signals.heartbeats: unknown key; known here: heartbeat",
+        ),
+    ]);
+    for (text, seconds) in [("'off'", None), ("'1m'", Some(60)), ("'1h'", Some(3_600))] {
+        let config = File::parse("f", &every(text)).expect("good").config;
+        assert_eq!(config.signals.heartbeat().map(|every| every.as_secs()), seconds);
+        let json = config.to_json();
+        assert_eq!(json.contains("\"signals\":{\"heartbeat_s\":"), seconds.is_some(), "{json}");
+        assert_eq!(pipeline::config::Config::parse(&json).expect("good"), config);
+    }
+    assert_eq!(File::parse("f", NVGRID).expect("good").config.signals.heartbeat(), None);
 }
 
 #[test]

@@ -61,6 +61,16 @@ fn everywhere(found: &str) -> Vec<(String, String)> {
     all.into()
 }
 
+/// Publishes a version of a function, through which every caller invokes it then.
+async fn publish(lambda: &Functions, name: &str) {
+    let version = lambda.publish(name, "a test").await.expect("published");
+    let alias = lambda.alias(name).await.expect("an answer").expect("an alias");
+    assert_ne!(alias.version, version, "a new version");
+    lambda.point(name, &alias, &version).await.expect("moved");
+    // Somebody who read the alias before that moves it no more.
+    lambda.point(name, &alias, &alias.version).await.expect_err("refused");
+}
+
 /// Removes the configuration and restarts every function, as in a newly created stack.
 async fn withdraw(stack: &Stack) {
     let description = stack.description();
@@ -72,6 +82,7 @@ async fn withdraw(stack: &Stack) {
     for function in FUNCTIONS {
         let name = &stack.outputs()[&format!("{}Name", logical_id(function))];
         lambda.restart(name, "a test").await.expect("restarted");
+        publish(&lambda, name).await;
     }
 }
 
@@ -171,6 +182,11 @@ async fn a_package_for_another_processor_is_named(stack: &Stack, state: &Path, f
         .body(json!({"ZipFile": BASE64_STANDARD.encode(zip)}).to_string())
         .send();
     assert_eq!(uploaded.await.expect("an answer").status(), 200);
+    let doctor = gridbell(state, &["doctor", "--json"]).json();
+    let alerter: Vec<_> = functions(&doctor).into_iter().filter(|(function, _)| function == "alerter").collect();
+    assert!(alerter.iter().any(|(_, found)| found.contains("not the code that was deployed last")), "{alerter:?}");
+    let aws = client::shared(Access::new(Some(base), REGION, "test", "test"));
+    publish(&Functions::new(http_client().expect("a client"), &aws), name).await;
 
     let expected = format!("it cannot start: its package was built for {other}, and the function is ");
     let doctor = gridbell(state, &["doctor", "--json"]).json();

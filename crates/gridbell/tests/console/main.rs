@@ -318,3 +318,38 @@ fn a_stack_is_found_by_name_through_the_ordinary_settings() {
         .refuses(1, "there is no stack other in us-east-1");
     ask(&["delivery", "list", "--stack", "gridbell"]).refuses(1, "region");
 }
+
+/// An emulator's stack is found by its name, and its webhook address is the emulator's, not that of its outputs.
+#[test]
+fn a_stack_on_an_emulator_is_found_by_its_endpoint() {
+    let description = STACK.1.description();
+    let endpoint = &description.endpoint_url;
+    let ask = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_gridbell"))
+            .args(arguments)
+            .args(["--stack", &stack_name(), "--region", "us-east-1", "--endpoint-url", endpoint])
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env_remove("AWS_PROFILE")
+            .stdin(Stdio::null())
+            .output()
+            .expect("gridbell starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Said { code: output.status.code().expect("ended"), out: text(output.stdout), err: text(output.stderr) }
+    };
+    let listed = ask(&["dispatch", "list", "--json"]);
+    assert!(listed.code == 0 && listed.json()["dispatches"].is_array(), "{}", listed.err);
+    // Doctor fails for other reasons here, but reaches the receiver.
+    let checks = ask(&["doctor", "--json"]).json();
+    let endpoint =
+        checks["checks"].as_array().expect("checks").iter().find(|check| check["check"] == "webhook address");
+    let endpoint = endpoint.expect("a check of the address");
+    assert_eq!(endpoint["verdict"], "good", "{endpoint}");
+    assert!(endpoint["found"].as_str().expect("words").starts_with(&description.webhook_base), "{endpoint}");
+    plain(&["dispatch", "list", "--endpoint-url", "http://127.0.0.1:9"]).refuses(2, "--stack");
+}
+
+fn stack_name() -> String {
+    let table = STACK.1.description().tables["dispatches"].clone();
+    table.split_once("-DispatchesTable").expect("a table of a stack").0.to_owned()
+}

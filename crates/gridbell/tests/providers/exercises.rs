@@ -131,7 +131,11 @@ fn as_voltus_describes_it(name: &str, speed: i128, signals: &[Value]) {
             assert_eq!((at(0, "start"), scaled_ms(at(1, "start"), at(1, "end"))), (at(1, "start"), of(15)));
             assert!(at(1, "end") <= at(1, "time"), "it is over when it is told");
         }
-        "back-to-back" => assert_eq!(at(0, "end"), at(1, "start"), "neither is dropped"),
+        "back-to-back" => {
+            assert_eq!(at(0, "end"), at(1, "start"), "neither is dropped");
+            let effective = &signals[1]["data"]["dispatch"]["targets"][0]["effective"];
+            assert_eq!(effective["with"][0], signals[0]["subject"], "both are about the same sites");
+        }
         "minutes-apart" => assert_eq!(scaled_ms(at(0, "end"), at(1, "start")), of(3)),
         "cancelled" => assert!(at(1, "start") > at(1, "time"), "withdrawn before it ever started"),
         "moved" => {

@@ -57,7 +57,7 @@ impl<'a> Rules<'a> {
             dispatch,
             test: mail::is_test(config, source, dispatch),
             may_be_test: false,
-            is_time_critical: config.sources.get(source).is_none_or(|source| source.provider.is_time_critical()),
+            is_time_critical: config.named(source).is_none_or(|source| source.provider.is_time_critical()),
             deadline_passed: matches!(condition, Condition::NotAcknowledged { .. }) || record.is_some_and(is_due),
         }
     }

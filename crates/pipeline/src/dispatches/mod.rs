@@ -4,5 +4,6 @@ mod ack;
 pub(crate) mod open_end;
 pub mod ramping;
 pub mod record;
+pub mod sent;
 pub mod timeline;
 pub mod unreadable;

@@ -10,6 +10,7 @@ use crate::{
     dispatches::{
         open_end,
         ramping::Ramping,
+        sent::SentVersion,
         timeline::{Event, TimelineEvent, trim},
         unreadable::UnreadableFields,
     },
@@ -39,6 +40,9 @@ pub struct SubjectRecord {
     pub state: State,
     /// Signals that are stored and not yet known to be sent, in order.
     pub outbox: Vec<Signal>,
+    /// While signals are pending: the version that was sent before them; none if it was not active or a test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<SentVersion>,
     /// When the state, or the load target's replacement, last changed.
     pub changed_at: Timestamp,
     /// The timeline, oldest first.
@@ -107,6 +111,7 @@ impl SubjectRecord {
         let open_end = open_end::asks_from(published.as_ref(), first_seen_at);
         trim(&mut history);
         outbox.extend(signals);
+        let sent = known.filter(|_| !outbox.is_empty()).and_then(|known| known.sent_version(state.epoch));
         Self {
             subject: step.subject.clone(),
             revision,
@@ -115,6 +120,7 @@ impl SubjectRecord {
             origin: origin.clone(),
             state,
             outbox,
+            sent,
             changed_at: step.now,
             history,
             due,
@@ -142,7 +148,7 @@ impl SubjectRecord {
         let event = Event::EpochBegan { epoch: publication.epoch, signals: outbox.len() };
         history.push(TimelineEvent::new(now, event));
         trim(&mut history);
-        Some(Self { state, outbox, due, lapsed: None, ack: None, history, changed_at: now, ..self.clone() })
+        Some(Self { state, outbox, sent: None, due, lapsed: None, ack: None, history, changed_at: now, ..self.clone() })
     }
 
     /// From when on a person may have to be notified of it: the sort key of the index `due`. A missing end can wait

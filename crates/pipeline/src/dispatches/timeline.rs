@@ -66,6 +66,11 @@ pub enum Event {
         /// The reason.
         why: Closed,
     },
+    /// A chain of messages that `gridbell verify` began came to its end.
+    ChainPassed {
+        /// How many messages it had.
+        messages: u32,
+    },
     /// Another load target replaced this one.
     ReplacedBy {
         /// The new target.
@@ -142,6 +147,7 @@ impl fmt::Display for Event {
                 by.as_ref().map_or(Ok(()), |by| write!(f, ", by hand, by {by}"))
             }
             Self::DeadlineClosed { why } => write!(f, "its deadline needs no watching any more: {why}"),
+            Self::ChainPassed { messages } => write!(f, "the last of a chain of {messages} messages arrived"),
             Self::ReplacedBy { subject } => write!(f, "replaced by {subject}"),
             Self::Replaces { subject } => write!(f, "replaces {subject}"),
             Self::RampSettled => f.write_str("no end of a ramp is awaited any more"),

@@ -12,7 +12,7 @@ use pipeline::{
     group::{AckLink, AlertGroup},
     incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Snoozed, Waiting},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
-    messages::{self, ByHand, Deadline, Heartbeat, HeartbeatCheck, Hint, ToAlert, ToHydrate, ToRetry},
+    messages::{self, ByHand, Chain, Deadline, Heartbeat, HeartbeatCheck, Hint, ToAlert, ToHydrate, ToRetry},
     ports::{Refusal, Watched},
     retry::state::RetryState,
 };
@@ -104,7 +104,13 @@ fn work_of_every_sort() {
 #[test]
 fn deadlines_and_heartbeats() {
     let by_hand = ByHand { by: "Ada".to_owned(), epoch: Epoch::from(1_700_000_000_000), version: 3 };
-    check_message(&ToRetry::Deadline(Deadline { subject: fetch().subject, unread: Some(7), by_hand: Some(by_hand) }));
+    let chain = Some(Chain { of: 20, left: 3 });
+    check_message(&ToRetry::Deadline(Deadline {
+        subject: fetch().subject,
+        unread: Some(7),
+        by_hand: Some(by_hand),
+        chain,
+    }));
     check_message(&ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }));
     check_message(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
     let redriven = messages::to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap();

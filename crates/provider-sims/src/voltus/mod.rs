@@ -91,7 +91,7 @@ impl Voltus {
             "creation_time": asked.now.to_string(), "modification_number": 0,
             "start_time": start.to_string(), "end_time": end.to_string(), "metadata": {},
         });
-        scenario::complete(&mut dispatch, ids);
+        scenario::complete(&mut dispatch, &mut scenario::Sites::new(), ids);
         let act = Act {
             at: asked.now,
             says: format!("dispatch.create: self-test {id}"),

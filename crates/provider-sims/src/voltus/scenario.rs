@@ -1,5 +1,7 @@
 //! The sandbox's scenarios, in the tutorial's and the custom form: states and their times of publication.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -38,12 +40,12 @@ fn tutorial(scenario: &Value, ids: &mut Ids) -> Result<Vec<Act>, &'static str> {
     if dispatch["end_time"].is_null() {
         dispatch.as_object_mut().map(|fields| fields.shift_remove("end_time"));
     }
-    Ok(states(&[(at, dispatch)], "", ids))
+    Ok(states(&[(at, dispatch)], "", &mut Sites::new(), ids))
 }
 
 fn custom(scenario: &Value, ids: &mut Ids) -> Result<Vec<Act>, &'static str> {
     let dispatches = scenario["dispatches"].as_object().ok_or("dispatches is an object of dispatches by label")?;
-    let mut acts = Vec::new();
+    let (mut acts, mut sites) = (Vec::new(), Sites::new());
     for (label, dispatch) in dispatches {
         let listed = dispatch["states"].as_array().ok_or("states is a list")?;
         let mut read = Vec::new();
@@ -55,13 +57,16 @@ fn custom(scenario: &Value, ids: &mut Ids) -> Result<Vec<Act>, &'static str> {
             read.push((at, state["dispatch"].clone()));
         }
         read.sort_by_key(|(at, _)| *at);
-        acts.extend(states(&read, label, ids));
+        acts.extend(states(&read, label, &mut sites, ids));
     }
     Ok(acts)
 }
 
+/// The ids of a scenario's sites, by the operator's id of the location: its dispatches may share a site.
+pub(super) type Sites = BTreeMap<String, String>;
+
 /// The states of one dispatch: the first creates it, the others update it. Sites keep their ids.
-fn states(states: &[(Timestamp, Value)], label: &str, ids: &mut Ids) -> Vec<Act> {
+fn states(states: &[(Timestamp, Value)], label: &str, sites: &mut Sites, ids: &mut Ids) -> Vec<Act> {
     let id = ids.short();
     let mut site_ids: Option<Value> = None;
     let mut acts = Vec::new();
@@ -77,7 +82,7 @@ fn states(states: &[(Timestamp, Value)], label: &str, ids: &mut Ids) -> Vec<Act>
         if let (Some(sites), true) = (&site_ids, dispatch["sites"].is_null()) {
             dispatch["sites"] = sites.clone();
         }
-        complete(&mut dispatch, ids);
+        complete(&mut dispatch, sites, ids);
         let known = site_ids.get_or_insert_with(|| dispatch["sites"].clone());
         for (site, known) in
             dispatch["sites"].as_array_mut().into_iter().flatten().zip(known.as_array().into_iter().flatten())
@@ -104,7 +109,7 @@ fn in_words(dispatch: &Value) -> String {
 }
 
 /// Adds what is missing: a program, sites, the sites' ids and the deprecated `drop_by`.
-pub(super) fn complete(dispatch: &mut Value, ids: &mut Ids) {
+pub(super) fn complete(dispatch: &mut Value, sites: &mut Sites, ids: &mut Ids) {
     if dispatch["program"].is_null() {
         dispatch["program"] = program();
     }
@@ -116,7 +121,13 @@ pub(super) fn complete(dispatch: &mut Value, ids: &mut Ids) {
     }
     for site in dispatch["sites"].as_array_mut().into_iter().flatten() {
         if site["id"].is_null() {
-            site["id"] = json!(ids.short());
+            let location = site["customer_location_id"].as_str();
+            let known = location.and_then(|location| sites.get(location)).cloned();
+            let id = known.unwrap_or_else(|| ids.short());
+            if let Some(location) = location {
+                sites.insert(location.to_owned(), id.clone());
+            }
+            site["id"] = json!(id);
         }
         site["drop_by"] = site["commitment"].clone();
     }

@@ -2,7 +2,9 @@ use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
-use crate::{DispatchChange, DispatchSignal, Request, SignalType, Status, Target};
+use crate::{ActiveVersion, DispatchChange, DispatchSignal, HeartbeatSignal, Request, SignalType, Status, Target};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// A version or one part of it. Its target ids contain the version and the part.
 fn signal((epoch, sequence): (u64, u64), part: Option<(u32, u32)>) -> Envelope {
@@ -53,7 +55,7 @@ fn target_ids(signal: &Envelope) -> Vec<&str> {
 
 /// Accepts a signal as a consumer that acts on every new version: returns the version and the number of missed ones.
 fn acts(filter: &mut VersionFilter, signal: Envelope) -> Option<(Version, u64)> {
-    let Delivery::New { signal, missed } = filter.accept(signal) else { return None };
+    let Delivery::New { signal, missed } = filter.accept(signal, NOW) else { return None };
     filter.mark_done(&signal);
     Some((signal.version(), missed))
 }
@@ -71,23 +73,27 @@ fn what_was_not_marked_as_done_is_new_again() {
     let mut filter = VersionFilter::default();
     for _ in 0..2 {
         let parts = [signal((1, 1), Some((1, 2))), signal((1, 1), Some((2, 2)))];
-        let last = parts.map(|part| filter.accept(part)).into_iter().next_back();
+        let last = parts.map(|part| filter.accept(part, NOW)).into_iter().next_back();
         assert!(matches!(last, Some(Delivery::New { .. })), "{last:?}");
     }
     // A restart changes nothing: all parts but one came before it.
     let mut filter: VersionFilter = serde_json::from_str(&serde_json::to_string(&filter).unwrap()).unwrap();
-    let Delivery::New { signal: whole, .. } = filter.accept(signal((1, 1), Some((2, 2)))) else { panic!("not whole") };
+    let Delivery::New { signal: whole, .. } = filter.accept(signal((1, 1), Some((2, 2))), NOW) else {
+        panic!("not whole")
+    };
     assert_eq!((whole.id.as_str(), target_ids(&whole)), ("s/d#1.1", vec!["1.1.1", "1.1.2"]));
 }
 
 #[test]
 fn a_newer_version_discards_the_parts_of_an_older_one() {
     let mut filter = VersionFilter::default();
-    assert_eq!(filter.accept(signal((1, 1), Some((1, 2)))), Delivery::Incomplete { missing: 1 });
-    assert_eq!(filter.accept(signal((1, 2), Some((2, 2)))), Delivery::Incomplete { missing: 1 });
+    assert_eq!(filter.accept(signal((1, 1), Some((1, 2))), NOW), Delivery::Incomplete { missing: 1 });
+    assert_eq!(filter.accept(signal((1, 2), Some((2, 2))), NOW), Delivery::Incomplete { missing: 1 });
     let newest = Version { epoch: 1, sequence: 2 };
-    assert_eq!(filter.accept(signal((1, 1), Some((2, 2)))), Delivery::Outdated { newest });
-    let Delivery::New { signal: whole, .. } = filter.accept(signal((1, 2), Some((1, 2)))) else { panic!("not whole") };
+    assert_eq!(filter.accept(signal((1, 1), Some((2, 2))), NOW), Delivery::Outdated { newest });
+    let Delivery::New { signal: whole, .. } = filter.accept(signal((1, 2), Some((1, 2))), NOW) else {
+        panic!("not whole")
+    };
     assert_eq!(target_ids(&whole), ["1.2.1", "1.2.2"]);
 }
 
@@ -108,7 +114,7 @@ fn a_gap_in_the_sequence_is_reported_with_the_whole_version() {
 #[test]
 fn impossible_parts_are_never_whole_and_cost_nothing() {
     let mut filter = VersionFilter::default();
-    let mut accept = |part| filter.accept(signal((1, 1), Some(part)));
+    let mut accept = |part| filter.accept(signal((1, 1), Some(part)), NOW);
     assert_eq!(accept((7, u32::MAX)), Delivery::Incomplete { missing: u32::MAX - 1 });
     assert_eq!(accept((0, 2)), Delivery::Incomplete { missing: 2 });
     assert_eq!(accept((3, 2)), Delivery::Incomplete { missing: 2 });
@@ -123,6 +129,104 @@ fn old_subjects_can_be_forgotten() {
     assert!(filter.newest(&Subject::dispatch("s", "d")).is_some());
     filter.forget_before(Timestamp::from_second(1).unwrap());
     assert_eq!(filter, VersionFilter::default());
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// A heartbeat made at that second, which names version `sequence` of `s/d` and promises the next one within 300 s.
+fn heartbeat((epoch, number): (u64, u64), at: i64, sequence: Option<u64>) -> Envelope {
+    let named = |sequence| ActiveVersion { subject: Subject::dispatch("s", "d"), sequence, start: NOW, end: None };
+    let heartbeat = HeartbeatSignal {
+        at: second(at),
+        next_by: second(at + 300),
+        active: sequence.map(named).into_iter().collect(),
+        more: 0,
+    };
+    Envelope {
+        id: format!("heartbeat#{epoch}.{number}"),
+        source: "/gridbell".to_owned(),
+        kind: SignalType::Heartbeat,
+        subject: Subject::heartbeat(),
+        time: second(at),
+        sequence: number,
+        data: Data::Heartbeat(heartbeat),
+        ..signal((epoch, number), None)
+    }
+}
+
+fn missing(filter: &VersionFilter, named_before: i64) -> Vec<(Version, i64)> {
+    filter.missing(second(named_before)).map(|one| (one.version, one.named_at.as_second())).collect()
+}
+
+#[test]
+fn a_version_that_only_a_heartbeat_names_is_missing() {
+    let mut filter = VersionFilter::default();
+    acts(&mut filter, signal((1, 3), None));
+    filter.accept(heartbeat((1, 1), 100, Some(3)), second(101));
+    assert_eq!(missing(&filter, 999), []);
+    filter.accept(heartbeat((1, 2), 200, Some(4)), second(201));
+    let fourth = Version { epoch: 1, sequence: 4 };
+    assert_eq!(missing(&filter, 201), [], "it may be in flight");
+    assert_eq!(missing(&filter, 202), [(fourth, 201)]);
+    // It is missing since the first heartbeat that named it, also after a restart.
+    let mut filter: VersionFilter = serde_json::from_str(&serde_json::to_string(&filter).unwrap()).unwrap();
+    filter.accept(heartbeat((1, 3), 300, Some(4)), second(301));
+    assert_eq!(missing(&filter, 999), [(fourth, 201)]);
+    // Received, but not acted on.
+    assert!(matches!(filter.accept(signal((1, 4), Some((1, 2))), NOW), Delivery::Incomplete { missing: 1 }));
+    assert_eq!(missing(&filter, 999), [(fourth, 201)]);
+    let Delivery::New { signal: whole, .. } = filter.accept(signal((1, 4), Some((2, 2))), NOW) else { panic!() };
+    filter.mark_done(&whole);
+    assert_eq!(missing(&filter, 999), []);
+}
+
+#[test]
+fn a_newer_version_a_newer_epoch_or_the_end_settles_what_is_missing() {
+    let with = |next: Envelope| {
+        let mut filter = VersionFilter::default();
+        filter.accept(heartbeat((2, 1), 100, Some(4)), second(100));
+        assert_eq!(missing(&filter, 999).len(), 1, "it was never received");
+        acts(&mut filter, next);
+        missing(&filter, 999).len()
+    };
+    assert_eq!(with(signal((1, 9), None)), 1);
+    assert_eq!(with(signal((2, 3), None)), 1);
+    assert_eq!(with(signal((2, 5), None)), 0);
+    assert_eq!(with(signal((3, 1), None)), 0);
+    assert_eq!(with(heartbeat((2, 2), 200, None)), 0);
+    assert_eq!(with(heartbeat((1, 9), 200, None)), 1, "a heartbeat of before says nothing");
+}
+
+#[test]
+fn gridbell_is_late_if_no_signal_came_in_time() {
+    let mut filter = VersionFilter::default();
+    acts(&mut filter, signal((1, 1), None));
+    assert_eq!(filter.late_since(second(999_999)), None, "no heartbeat was promised");
+    filter.accept(heartbeat((1, 1), 100, Some(1)), second(101));
+    assert_eq!(filter.late_since(second(400)), None);
+    assert_eq!(filter.late_since(second(401)), Some(second(400)));
+    // Any signal is a sign of life, even a duplicate.
+    filter.accept(signal((1, 1), None), second(350));
+    assert_eq!(filter.late_since(second(650)), None);
+    assert_eq!(filter.late_since(second(651)), Some(second(650)));
+    // A heartbeat that waited in the queue, too.
+    filter.accept(heartbeat((1, 2), 300, Some(1)), second(1_000));
+    assert_eq!(filter.late_since(second(1_300)), None);
+    assert_eq!(filter.late_since(second(1_301)), Some(second(1_300)));
+    filter.expect_no_heartbeat();
+    assert_eq!(filter.late_since(second(9_999)), None);
+}
+
+#[test]
+fn an_active_dispatch_is_not_forgotten_while_heartbeats_name_it() {
+    let mut filter = VersionFilter::default();
+    acts(&mut filter, signal((1, 1), None));
+    filter.accept(heartbeat((1, 1), 1_000, Some(1)), second(1_000));
+    filter.forget_before(second(1_000));
+    filter.accept(heartbeat((1, 2), 2_000, Some(1)), second(2_000));
+    assert_eq!(missing(&filter, 9_999), []);
 }
 
 /// Versions, each with its number of parts.
@@ -155,7 +259,7 @@ proptest! {
         let mut filter = VersionFilter::default();
         let mut acted: Vec<Version> = Vec::new();
         for ((_, signal), restarts) in deliveries.into_iter().zip(restarts.iter().cycle()) {
-            if let Delivery::New { signal, .. } = filter.accept(signal) {
+            if let Delivery::New { signal, .. } = filter.accept(signal, NOW) {
                 let of = versions.iter().find(|(version, _)| *version == (signal.epoch, signal.sequence)).unwrap().1;
                 let expected: Vec<String> = (1..=of).map(|part| format!("{}.{part}", signal.version())).collect();
                 prop_assert_eq!(target_ids(&signal), expected);

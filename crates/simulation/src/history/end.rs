@@ -16,6 +16,8 @@ pub(super) fn check(seen: &Checker) -> Vec<Broken> {
         found.extend(incidents(seen));
     }
     found.extend(dead_letters(seen));
+    // If our own services fail, a signal may be sent and not yet noted as sent.
+    found.extend(seen.signals.heartbeats_left_out().filter(|_| !seen.circumstances.ours_fail));
     found.extend(seen.left.iter().map(|left| Broken::new("drains", "queues and outbox", left.clone())));
     found
 }

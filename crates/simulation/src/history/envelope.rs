@@ -35,9 +35,10 @@ pub fn faults(message: &Message<'_>) -> Vec<String> {
         ("id", event["id"].clone(), json!(id)),
         ("the epoch's form", json!(is_millisecond), json!(true)),
         ("the sequence's form", json!(is_counted), json!(true)),
-        ("source", event["source"].clone(), json!(format!("/gridbell/{source}"))),
+        ("source", event["source"].clone(), json!(format!("/gridbell/{source}").trim_end_matches('/'))),
         ("datacontenttype", event["datacontenttype"].clone(), json!("application/json")),
-        ("data's source", data["source"].clone(), json!(source)),
+        // A heartbeat is about no source.
+        ("data's source", data["source"].clone(), if source.is_empty() { Value::Null } else { json!(source) }),
         ("the time's form", json!(is_utc), json!(true)),
         ("the message group", json!(message.group), json!(fifo_id(subject))),
         ("the deduplication id", json!(message.deduplication), json!(fifo_id(&id))),

@@ -9,6 +9,7 @@ mod deadlines;
 mod end;
 pub mod envelope;
 mod expected;
+mod heartbeats;
 mod mails;
 mod provider_timeline;
 mod signals;

@@ -13,7 +13,7 @@ use super::{
 use crate::Fifo;
 
 /// The dispatches and streams of the providers.
-type Stories<'s> = (&'s [ProviderTimeline], &'s [StreamStory]);
+pub(super) type Stories<'s> = (&'s [ProviderTimeline], &'s [StreamStory]);
 
 /// A published signal about a dispatch.
 #[derive(Debug, Clone)]
@@ -21,6 +21,7 @@ pub(super) struct Published {
     pub(super) at: Timestamp,
     pub(super) number: Numbered,
     pub(super) status: String,
+    pub(super) end: Option<Timestamp>,
     /// The versions in the model that match it.
     pub(super) versions: Vec<usize>,
     text: String,
@@ -29,18 +30,20 @@ pub(super) struct Published {
 /// The signals published so far.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
-    highest: BTreeMap<String, Numbered>,
+    pub(super) highest: BTreeMap<String, Numbered>,
     /// By subject, version and part.
     bodies: BTreeMap<(String, Numbered, u64), (Timestamp, Value)>,
     /// The parts of each incomplete version, by subject.
-    begun: BTreeMap<String, Vec<Value>>,
+    pub(super) begun: BTreeMap<String, Vec<Value>>,
     /// Dispatches, by subject.
     pub(super) published: BTreeMap<String, Vec<Published>>,
+    /// What heartbeats left out, and must not have left out if it is the last version of its dispatch.
+    pub(super) left_out: Vec<(String, Numbered)>,
     /// Published happenings and their epoch, by stream, happening, and signal of the happening.
     pub(super) happenings: BTreeMap<(usize, usize, usize), u64>,
 }
 
-fn broken<T>(invariant: &'static str, subject: &str, detail: impl Into<String>) -> Result<T, Broken> {
+pub(super) fn broken<T>(invariant: &'static str, subject: &str, detail: impl Into<String>) -> Result<T, Broken> {
     Err(Broken::new(invariant, subject, detail))
 }
 
@@ -110,6 +113,9 @@ impl Signals {
         *highest = number;
         self.bodies.insert((subject.to_owned(), number, part), (now, without_neighbours(event.clone())));
         let kind = text("type").strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or_default();
+        if kind == "heartbeat" {
+            return self.heartbeat(number, &event["data"]["heartbeat"], stories);
+        }
         if !dispatch.is_object() {
             return self.happening((subject, number.epoch), kind, &event["data"], stories.1, now);
         }
@@ -188,7 +194,7 @@ impl Signals {
                 );
             }
         }
-        before.push(Published { at: now, number, status, versions, text: meaning(data) });
+        before.push(Published { at: now, number, status, end: instant("end"), versions, text: meaning(data) });
         Ok(())
     }
 

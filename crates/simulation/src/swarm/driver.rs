@@ -187,6 +187,7 @@ fn config(scenario: &Scenario) -> Config {
             "escalate": [{ "after_s": 1_800, "email": ["head-of-grid@example.com"] }],
         },
         "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },
+        "signals": { "heartbeat_s": scenario.heartbeat_s },
     });
     #[expect(
         clippy::expect_used,

@@ -86,6 +86,10 @@ saboteurs! {
     OddFieldDropsDispatch "odd-field-drops-dispatch",
     /// Only the first page of an index is read.
     OnePageOnly "one-page-only",
+    /// A heartbeat names the stored version, sent or not.
+    HeartbeatNamesStored "heartbeat-names-stored",
+    /// A heartbeat leaves out the dispatch that starts first.
+    HeartbeatLeavesOut "heartbeat-leaves-out",
 }
 
 impl Saboteur {
@@ -169,7 +173,33 @@ impl State {
         if self.sabotaged(Saboteur::FreshDeduplicationId) {
             sent.deduplication = self.name("fresh");
         }
+        if sent.group == "heartbeat" {
+            sent.body = self.spoilt_heartbeat(sent.body);
+        }
         sent
+    }
+
+    /// A heartbeat as the queue receives it.
+    fn spoilt_heartbeat(&self, body: String) -> String {
+        let (stored, leaves_out) =
+            (self.sabotaged(Saboteur::HeartbeatNamesStored), self.sabotaged(Saboteur::HeartbeatLeavesOut));
+        let Some(mut event) = serde_json::from_str::<Value>(&body).ok().filter(|_| stored || leaves_out) else {
+            return body;
+        };
+        let Some(Value::Array(active)) = event.pointer_mut("/data/heartbeat/active") else { return body };
+        if leaves_out {
+            active.drain(..active.len().min(1));
+            return event.to_string();
+        }
+        let on = self.dispatches.rows().filter_map(|record| Some((record, record.active()?)));
+        *active = on
+            .filter(|(record, active)| !active.test && record.state.version > 0)
+            .map(|(record, active)| {
+                let sequence = record.state.version.to_string();
+                json!({ "subject": record.subject, "sequence": sequence, "start": active.start, "end": active.end })
+            })
+            .collect();
+        event.to_string()
     }
 
     /// Whether the signal never reaches the queue.

@@ -194,6 +194,8 @@ pub(crate) struct Scenario {
     pub(crate) storm: usize,
     /// The longest delay of an index, in milliseconds.
     pub(crate) index_lag_ms: u64,
+    /// How often a heartbeat signal is sent, in seconds; 0: never.
+    pub(crate) heartbeat_s: u32,
 }
 
 /// The services that an outage can affect, by the start of their ports' names.
@@ -284,6 +286,7 @@ impl Scenario {
             page_items: 100,
             storm: 0,
             index_lag_ms: 0,
+            heartbeat_s: 0,
         };
         // Drawn last, so that the seeds from before these kinds still find the same.
         scenario.signal_limit_bytes = (random.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
@@ -305,6 +308,7 @@ impl Scenario {
             random.up_to(999) < share && !ours_work && !without.contains(&kind)
         });
         scenario.lag_indexes(random, without);
+        scenario.heartbeat_s = [0, 0, 60, 300][random.place(4)];
         scenario
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn settle(console: &Console, progress: &dyn Progress) -> Result
 
 /// The work that is left, in words. Delayed messages do not count: a heartbeat is always delayed, and a table records
 /// each retry.
-async fn left(console: &Console) -> Result<Vec<String>> {
+pub(super) async fn left(console: &Console) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for name in ["deliveries", "retries", "alerts", "reviews", "signals"] {
         let Some(url) = console.queues.get(name) else { continue };

@@ -1,13 +1,16 @@
-//! The faults of a chaos run: it kills the functions' processes, pauses AWS and makes providers misbehave.
+//! The faults of a chaos run: it kills the functions' processes, pauses AWS and makes providers misbehave. A run of
+//! `upgrade` deploys other builds instead.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use provider_sims::{Fault, Misbehaviour, SIMULATED};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use simulation::Seed;
 
+use super::upgrade::Upgrade;
 use local_stack::Stack;
 use provider_server::{Simulators, times};
 
@@ -20,6 +23,15 @@ pub(super) enum Blow {
     Pause(u64),
     /// Make that provider misbehave.
     Misbehave(&'static str, Fault),
+    /// Deploy that build.
+    Deploy(Which),
+}
+
+/// One of the two builds of an upgrade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Before,
+    After,
 }
 
 /// The functions to kill. A function is hit more often if it is in the list more often.
@@ -69,6 +81,16 @@ pub(super) fn blows(random: &mut Seed, from: Timestamp, until: Timestamp) -> Vec
     blows
 }
 
+/// The faults of an upgrade: of those of chaos, the misbehaviour of providers, so that work is in flight; and three
+/// deployments, the second of which is a rollback.
+pub(super) fn deployments(blows: &mut Vec<(Timestamp, Blow)>, from: Timestamp, until: Timestamp) {
+    blows.retain(|(_, blow)| matches!(blow, Blow::Misbehave(..)));
+    let quarter = until.duration_since(from) / 4;
+    let builds = [Which::After, Which::Before, Which::After];
+    blows.extend((1..).zip(builds).map(|(number, which)| (from + quarter * number, Blow::Deploy(which))));
+    blows.sort_by_key(|(at, _)| *at);
+}
+
 /// How often each fault happened.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Done {
@@ -80,6 +102,8 @@ pub(super) struct Done {
     pub(super) paused_ms: u64,
     /// Misbehaviour by name; each affects up to four requests.
     pub(super) misbehaviour: BTreeMap<String, usize>,
+    /// Number of deployments.
+    pub(super) deployments: usize,
 }
 
 impl fmt::Display for Done {
@@ -87,7 +111,9 @@ impl fmt::Display for Done {
         let kills: usize = self.kills.values().sum();
         let deeds: usize = self.misbehaviour.values().sum();
         let paused_s = self.paused_ms / 1_000;
-        write!(f, "{kills} processes killed, AWS stopped {} times for {paused_s} s, {deeds} misdeeds", self.pauses)
+        let (pauses, deployments) = (self.pauses, self.deployments);
+        write!(f, "{kills} processes killed, AWS stopped {pauses} times for {paused_s} s, {deeds} misdeeds")?;
+        if deployments > 0 { write!(f, ", {deployments} deployments") } else { Ok(()) }
     }
 }
 
@@ -110,8 +136,9 @@ pub(super) async fn deal(
     blows: &[(Timestamp, Blow)],
     stack: &Stack,
     simulators: &Simulators,
+    upgrade: Option<&Upgrade>,
     said: impl Fn(&Done),
-) -> Done {
+) -> Result<Done> {
     let mut done = Done::default();
     for (at, blow) in blows {
         tokio::time::sleep(at.duration_since(times::now()).try_into().unwrap_or_default()).await;
@@ -137,8 +164,12 @@ pub(super) async fn deal(
                 simulators.misbehave(provider, std::slice::from_ref(fault));
                 *done.misbehaviour.entry(fault.what.to_string()).or_default() += 1;
             }
+            Blow::Deploy(which) => {
+                upgrade.context("no builds to deploy")?.deploy(*which, stack).await?;
+                done.deployments += 1;
+            }
         }
         said(&done);
     }
-    done
+    Ok(done)
 }

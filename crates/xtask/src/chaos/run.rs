@@ -19,6 +19,7 @@ use super::{
     harm::{self, Done},
     report::Report,
     schedule::{Post, Schedule},
+    upgrade::Upgrade,
     watch::{self, Controller, Mailroom},
 };
 use config::{Config, file::File};
@@ -92,13 +93,14 @@ impl Ran {
 ///
 /// # Errors
 /// The stack does not start or cannot be queried. Violations are in the report.
-pub(super) async fn run(options: Options, progress: &dyn Progress) -> Result<Ran> {
+pub(super) async fn run(options: Options, upgrade: Option<&Upgrade>, progress: &dyn Progress) -> Result<Ran> {
     let simulators = Simulators::start(provider_sims::SIMULATED, &Settings::default()).await?;
     simulators.lift_limits();
     let mut up = UpOptions::new(chaos_config()?);
     simulators.answer_for(&mut up);
+    up.build = upgrade.map(|upgrade| upgrade.before.clone());
     let mut stack = Stack::up(up, progress).await?;
-    let ran = hurt(options, &mut stack, &simulators, progress).await;
+    let ran = hurt(options, upgrade, &mut stack, &simulators, progress).await;
     stack.shutdown().await?;
     ran
 }
@@ -112,15 +114,24 @@ fn chaos_config() -> Result<Config> {
     Ok(File::parse("the configuration of chaos", &text)?.config)
 }
 
-async fn hurt(options: Options, stack: &mut Stack, simulators: &Simulators, progress: &dyn Progress) -> Result<Ran> {
+async fn hurt(
+    options: Options,
+    upgrade: Option<&Upgrade>,
+    stack: &mut Stack,
+    simulators: &Simulators,
+    progress: &dyn Progress,
+) -> Result<Ran> {
     let began = Instant::now();
-    let whole_second = Timestamp::from_second(times::now().as_second())?;
-    let mut schedule = Schedule::new(options.seed, options.webhooks, whole_second + BEFORE);
+    let begins_at = Timestamp::from_second(times::now().as_second())? + BEFORE;
+    let mut schedule = Schedule::new(options.seed, options.webhooks, begins_at);
+    if upgrade.is_some() {
+        harm::deployments(&mut schedule.blows, begins_at, schedule.ends_at);
+    }
     announce(&schedule, stack, simulators)?;
     let controller = Controller::read(queue(stack, "signals")?);
     let mut mailroom = Mailroom::default();
 
-    let (done, heals_at) = blows_fall(&mut schedule, &mut mailroom, stack, simulators, progress).await?;
+    let (done, heals_at) = blows_fall(&mut schedule, upgrade, &mut mailroom, stack, simulators, progress).await?;
 
     let console = Console::open_local(stack.state_file()).await?;
     let left = gather::settle(&console, progress).await?;
@@ -136,6 +147,7 @@ async fn hurt(options: Options, stack: &mut Stack, simulators: &Simulators, prog
 /// Runs until the last webhook is answered or given up; returns the faults and the time after which there are none.
 async fn blows_fall(
     schedule: &mut Schedule,
+    upgrade: Option<&Upgrade>,
     mailroom: &mut Mailroom,
     stack: &Stack,
     simulators: &Simulators,
@@ -145,14 +157,14 @@ async fn blows_fall(
     let total = u64::try_from(schedule.posts.len())?;
     let Schedule { posts, blows, dispatches, .. } = schedule;
     let said = Mutex::new(String::new());
-    let dealing = harm::deal(blows, stack, simulators, |done| *lock(&said) = done.to_string());
+    let dealing = harm::deal(blows, stack, simulators, upgrade, |done| *lock(&said) = done.to_string());
     tokio::pin!(dealing);
     let mut done = None;
     let mut heals_at = times::now();
     while done.is_none() || !simulators.are_idle() {
         tokio::select! {
             dealt = &mut dealing, if done.is_none() => {
-                done = Some(dealt);
+                done = Some(dealt?);
                 simulators.mend_all();
                 heals_at = times::now();
             }

@@ -9,6 +9,7 @@ use anyhow::Result;
 
 pub(crate) use ack::acknowledge;
 pub(crate) use list::ordered;
+pub(crate) use snooze::{Snoozing, snooze, snooze_span};
 
 /// The verbs of `alert`.
 #[derive(Debug, clap::Subcommand)]

@@ -24,7 +24,8 @@ pub(super) const EXAMPLES: &str = "\
 What the file leaves open stays as it runs: the tokens of sources that name none, [acks], [contacts]. A new source without a
 token gets one, whose address is printed once.
 
-Every function is restarted and says what it runs with. Where one does not run with it, what ran before is restored.
+A version of every function is published and says what it runs with; then all take over together. Where one does not run with it,
+what ran before is restored. A parameter that a deployment has changed takes effect with the next apply.
 
 Examples:
   gridbell config apply --stack gridbell --profile duty --dry-run

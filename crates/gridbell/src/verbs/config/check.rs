@@ -2,40 +2,82 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use anyhow::{Context, Result};
-use serde_json::json;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 use crate::show::{self, Paint};
-use config::{Config, Contacts, Deadlines, MAX_JSON_BYTES, file::File};
+use config::{
+    Config, Contacts, Deadlines, MAX_JSON_BYTES,
+    file::{File, FileError, Problem},
+};
 use local_stack::{elf, template};
 use stack_client::{FUNCTIONS, logical_id};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   gridbell config check --config gridbell.toml
+  gridbell config check --deploy                                    also what only a deployment needs
   gridbell config check --build target/sam                          between `sam build` and `sam deploy`
+  gridbell config check --build template-v0.1.0-x86_64.yaml         beside the packages of a release, before `sam deploy`
   gridbell config check --build target/sam --architecture arm64     where parameters.yaml says Architecture: arm64";
 
-/// Checks that the functions built by `sam build` run on the processor that they are deployed to.
-pub(super) fn built(folder: &Path, architecture: Option<&str>) -> Result<()> {
-    let template = template::load(&folder.join("template.yaml"))?;
+/// Checks that the functions of a template run on the processor that they are deployed to. `build` is the folder that
+/// `sam build` has made, or the template of a release beside its packages.
+pub(super) fn built(build: &Path, architecture: Option<&str>) -> Result<()> {
+    let (folder, file) = if build.is_file() {
+        (build.parent().unwrap_or(Path::new(".")), build.to_owned())
+    } else {
+        (build, build.join("template.yaml"))
+    };
+    let template = template::load(&file)?;
     let usual = template.pointer("/Parameters/Architecture/Default").and_then(serde_json::Value::as_str);
     let architecture = architecture.or(usual).context("the template names no Architecture; say --architecture")?;
     for function in FUNCTIONS {
-        elf::check(&folder.join(logical_id(function)).join("bootstrap"), architecture)?;
+        let id = logical_id(function);
+        let code = template.pointer(&format!("/Resources/{id}/Properties/CodeUri")).and_then(serde_json::Value::as_str);
+        let code = folder.join(code.unwrap_or(&id));
+        if code.extension().is_some_and(|extension| extension == "zip") {
+            elf::check_package(&code, architecture)?;
+        } else {
+            elf::check(&code.join("bootstrap"), architecture)?;
+        }
     }
     Ok(())
 }
 
-/// Checks `file` and prints a summary.
-pub(super) fn check(file: &Path, as_json: bool) -> Result<()> {
-    let config = File::load(file)?.config;
+/// Checks `file` and prints a summary, or all mistakes.
+pub(super) fn check(file: &Path, deploys: bool, as_json: bool) -> Result<()> {
+    let name = file.display().to_string();
+    let config = match File::load(file) {
+        Ok(read) => match read.deployment_mistakes(&name) {
+            mistakes if deploys && !mistakes.is_empty() => return refuse(&name, &mistakes, as_json),
+            _ => read.config,
+        },
+        Err(FileError::Invalid(mistakes)) => return refuse(&name, &mistakes, as_json),
+        Err(error) => return Err(error.into()),
+    };
     let functions = config.to_json();
     if as_json {
-        let read: serde_json::Value = serde_json::from_str(&functions)?;
-        return show::json_line(&json!({"file": file.display().to_string(), "bytes": functions.len(), "config": read}));
+        let read: Value = serde_json::from_str(&functions)?;
+        return show::json_line(&json!({"file": name, "bytes": functions.len(), "config": read}));
     }
     show::screen(&sum(file, &config, functions.len()))
+}
+
+/// Prints the mistakes, one on each line. A single one is the error itself.
+fn refuse(file: &str, mistakes: &[Problem], as_json: bool) -> Result<()> {
+    if as_json {
+        let mistake = |Problem { place, key, text }: &Problem| json!({"line": place.line, "column": place.column, "key": key, "text": text});
+        show::json_line(&json!({"file": file, "mistakes": mistakes.iter().map(mistake).collect::<Vec<Value>>()}))?;
+    } else if let [mistake] = mistakes {
+        bail!("{mistake}");
+    } else {
+        mistakes.iter().try_for_each(|mistake| show::line(&mistake.to_string()))?;
+    }
+    match mistakes.len() {
+        1 => bail!("1 mistake in {file}"),
+        several => bail!("{several} mistakes in {file}"),
+    }
 }
 
 /// A summary of the configuration.

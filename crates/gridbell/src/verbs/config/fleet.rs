@@ -7,14 +7,14 @@ use tokio::time::sleep;
 
 use super::rollout::{Fleet, ProbeFailure};
 use crate::console::{Console, Place, StackInfo};
-use stack_client::{CallError, FUNCTIONS, Functions, Update, logical_id};
+use stack_client::{ALIAS, Alias, CallError, FUNCTIONS, Functions, Published, Update, logical_id};
 
 /// Pause between two checks; Lambda needs seconds, an emulator does not.
 const PAUSE: Duration = Duration::from_secs(2);
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a restart is tried while Lambda applies another change to the function.
-const RESTARTS: u32 = 30;
+/// How often a change is tried while Lambda applies another one to the function.
+const TRIED: u32 = 30;
 
 /// The functions and the table of an opened stack.
 #[derive(Debug)]
@@ -50,6 +50,23 @@ impl<'c> Deployed<'c> {
     fn said(&self, error: &CallError) -> String {
         self.console.refusal(error).to_string()
     }
+
+    async fn alias(&self, function: &str) -> Result<Alias, String> {
+        let alias = self.functions.alias(self.name(function)?).await.map_err(|error| self.said(&error))?;
+        alias.ok_or_else(|| format!("it has no alias `{ALIAS}`: deploy this release first"))
+    }
+
+    /// Makes a call again while Lambda applies another change to the function.
+    async fn patient<T>(&self, call: impl AsyncFn() -> Result<T, CallError>) -> Result<T, String> {
+        let mut tried = 1;
+        loop {
+            match call().await {
+                Err(error) if is_busy(&error) && tried < TRIED => tried += 1,
+                other => return other.map_err(|error| self.said(&error)),
+            }
+            sleep(self.pause).await;
+        }
+    }
 }
 
 /// Whether Lambda is applying another change to the function.
@@ -68,14 +85,7 @@ impl Fleet for Deployed<'_> {
 
     async fn restart(&self, function: &str, why: &str) -> Result<(), String> {
         let name = self.name(function)?;
-        let mut tried = 1;
-        loop {
-            match self.functions.restart(name, why).await {
-                Err(error) if is_busy(&error) && tried < RESTARTS => tried += 1,
-                other => return other.map_err(|error| self.said(&error)),
-            }
-            sleep(self.pause).await;
-        }
+        self.patient(async || self.functions.restart(name, why).await).await
     }
 
     async fn is_restarted(&self, function: &str) -> Result<bool, String> {
@@ -86,9 +96,38 @@ impl Fleet for Deployed<'_> {
         }
     }
 
-    async fn probe(&self, function: &str) -> Result<Probed, ProbeFailure> {
+    async fn publish(&self, function: &str, why: &str) -> Result<String, String> {
+        let name = self.name(function)?;
+        self.patient(async || self.functions.publish(name, why).await).await
+    }
+
+    async fn live(&self, function: &str) -> Result<String, String> {
+        let alias = self.alias(function).await?;
+        if alias.is_moving() {
+            return Err(format!("a deployment moves its alias `{ALIAS}`: wait until it has ended"));
+        }
+        match self.functions.published(self.name(function)?).await.map_err(|error| self.said(&error))? {
+            Published::OtherCode => Err(format!(
+                "its code is not that of version {}, which runs: a deployment is under way or was broken off; deploy again first",
+                alias.version
+            )),
+            Published::Same | Published::OtherProperties(_) => Ok(alias.version),
+        }
+    }
+
+    async fn point(&self, function: &str, version: &str) -> Result<(), String> {
+        let (name, alias) = (self.name(function)?, self.alias(function).await?);
+        self.patient(async || self.functions.point(name, &alias, version).await).await.map(drop)
+    }
+
+    async fn has_unpublished(&self, function: &str) -> Result<bool, String> {
+        let published = self.functions.published(self.name(function)?).await;
+        Ok(published.map_err(|error| self.said(&error))? != Published::Same)
+    }
+
+    async fn probe(&self, function: &str, version: &str) -> Result<Probed, ProbeFailure> {
         let name = self.name(function).map_err(|reason| ProbeFailure { reason, is_passing: false })?;
-        self.functions.probe(name).await.map_err(|error| ProbeFailure {
+        self.functions.probe_version(name, version).await.map_err(|error| ProbeFailure {
             reason: self.console.refusal(&error).to_string(),
             is_passing: error.is_passing(),
         })

@@ -1,17 +1,16 @@
-//! Rolls a configuration out to all functions or to none. One step stores it and makes it current; then every function
-//! is restarted and probed. If a function does not run with it, the previous configuration becomes current again.
+//! Rolls a configuration out to all functions or to none. One step stores it and makes it current; then a version of
+//! every function is published and probed, and all aliases move to the new versions. If a function does not run with
+//! it, the aliases stay or go back, and the previous configuration becomes current again.
 
 use aws::configuration::{Probed, ReplaceError, Stored, Version, digest};
 use jiff::Timestamp;
 
+use super::renewal::{self, Broken, Renewed};
 use crate::progress::Step;
-use stack_client::FUNCTIONS;
+use stack_client::{ALIAS, FUNCTIONS};
 
 /// Most probes of a function: an old process may answer once more, and Lambda may be busy.
 const ASKED: u32 = 10;
-
-/// Most checks whether a function has restarted.
-const LOOKS: u32 = 150;
 
 /// The operations of a rollout on a stack. Errors are one line for people.
 pub(super) trait Fleet {
@@ -19,12 +18,20 @@ pub(super) trait Fleet {
     async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError>;
     /// Removes that version, so that the stack has no configuration again.
     async fn withdraw(&self, number: u64) -> Result<(), ReplaceError>;
-    /// Makes Lambda replace all processes of a function.
+    /// Changes a function, so that a new version of it can be published.
     async fn restart(&self, function: &str, why: &str) -> Result<(), String>;
-    /// Whether they are replaced.
+    /// Whether Lambda has finished that.
     async fn is_restarted(&self, function: &str) -> Result<bool, String>;
-    /// Reads which configuration a function runs with.
-    async fn probe(&self, function: &str) -> Result<Probed, ProbeFailure>;
+    /// Publishes a version of a function, which no caller invokes yet; returns its number.
+    async fn publish(&self, function: &str, why: &str) -> Result<String, String>;
+    /// The version that every caller invokes. An error while a deployment is under way.
+    async fn live(&self, function: &str) -> Result<String, String>;
+    /// Makes every caller invoke that version.
+    async fn point(&self, function: &str, version: &str) -> Result<(), String>;
+    /// Whether a changed parameter of the stack waits for the next version.
+    async fn has_unpublished(&self, function: &str) -> Result<bool, String>;
+    /// Reads which configuration a version of a function runs with, or its alias.
+    async fn probe(&self, function: &str, version: &str) -> Result<Probed, ProbeFailure>;
     /// Waits before the next check.
     async fn pause(&self);
 }
@@ -44,14 +51,6 @@ pub(super) struct Wanted<'a> {
     pub(super) json: &'a str,
     pub(super) at: Timestamp,
     pub(super) by: &'a str,
-}
-
-/// A function that does not run with the new configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the {function}: {reason}")]
-pub(super) struct Broken {
-    function: &'static str,
-    reason: String,
 }
 
 /// Why a rollout failed.
@@ -103,7 +102,8 @@ pub(super) async fn roll_out(
     }
 }
 
-/// Brings functions to the current configuration after an interrupted rollout; returns those that ran with another one.
+/// Brings functions to the current configuration after an interrupted rollout, or after a deployment that changed only
+/// parameters; returns those that ran with something else.
 pub(super) async fn catch_up(
     fleet: &impl Fleet,
     current: &Version,
@@ -112,12 +112,15 @@ pub(super) async fn catch_up(
     let mut behind = Vec::new();
     for function in FUNCTIONS {
         step.at(&format!("asks the {function} what it runs with"));
-        let probed = ask(fleet, function, Some(&current.digest)).await;
-        if probed.map_err(|reason| Broken { function, reason })?.digest.as_deref() != Some(&current.digest) {
+        let broken = |reason| Broken { function, reason };
+        let probed = ask(fleet, Of::live(function), Some(&current.digest)).await.map_err(broken)?;
+        let is_other = probed.digest.as_deref() != Some(&current.digest);
+        if is_other || fleet.has_unpublished(function).await.map_err(broken)? {
             behind.push(function);
         }
     }
     if !behind.is_empty() {
+        settled(fleet).await?;
         bring(fleet, current, step).await?;
     }
     Ok(behind)
@@ -127,7 +130,15 @@ pub(super) async fn catch_up(
 async fn ready(fleet: &impl Fleet, step: &dyn Step) -> Result<(), Broken> {
     for function in FUNCTIONS {
         step.at(&format!("asks the {function} what it runs with"));
-        answered(fleet, function, |_| true).await.map_err(|reason| Broken { function, reason })?;
+        answered(fleet, Of::live(function), |_| true).await.map_err(|reason| Broken { function, reason })?;
+    }
+    settled(fleet).await
+}
+
+/// Checks that no deployment is under way.
+async fn settled(fleet: &impl Fleet) -> Result<(), Broken> {
+    for function in FUNCTIONS {
+        fleet.live(function).await.map_err(|reason| Broken { function, reason })?;
     }
     Ok(())
 }
@@ -136,18 +147,27 @@ fn version(number: u64, Wanted { json, at, by }: Wanted<'_>) -> Version {
     Version { number, digest: digest(json), json: json.to_owned(), at, by: by.to_owned() }
 }
 
-/// Restarts every function, and probes that it runs with the current version.
+/// Publishes a version of every function, probes that it runs with the current configuration, and then lets all take
+/// over.
 async fn bring(fleet: &impl Fleet, version: &Version, step: &dyn Step) -> Result<(), Broken> {
-    restart(fleet, &format!("gridbell, configuration {} of {}", version.number, version.at), step).await?;
+    let why = format!("gridbell, configuration {} of {}", version.number, version.at);
+    let renewed = renewal::publish(fleet, &why, step).await?;
+    for Renewed { function, version: published } in &renewed {
+        runs_with(fleet, Of { function, version: published }, version, step).await?;
+    }
+    renewal::take_over(fleet, &renewed, step).await?;
     for function in FUNCTIONS {
-        step.at(&format!("asks the {function} what it runs with"));
-        let broken = |reason: String| Broken { function, reason };
-        let probed = ask(fleet, function, Some(&version.digest)).await.map_err(broken)?;
-        if probed.digest.as_deref() != Some(&version.digest) {
-            return Err(broken(difference(&probed)));
-        }
+        runs_with(fleet, Of::live(function), version, step).await?;
     }
     Ok(())
+}
+
+async fn runs_with(fleet: &impl Fleet, of: Of<'_>, version: &Version, step: &dyn Step) -> Result<(), Broken> {
+    let function = of.function;
+    step.at(&format!("asks the {function} what it runs with"));
+    let broken = |reason: String| Broken { function, reason };
+    let probed = ask(fleet, of, Some(&version.digest)).await.map_err(broken)?;
+    if probed.digest.as_deref() == Some(&version.digest) { Ok(()) } else { Err(broken(difference(&probed))) }
 }
 
 /// What the function runs with instead.
@@ -159,38 +179,30 @@ fn difference(probed: &Probed) -> String {
     }
 }
 
-async fn restart(fleet: &impl Fleet, why: &str, step: &dyn Step) -> Result<(), Broken> {
-    for function in FUNCTIONS {
-        step.at(&format!("restarts the {function}"));
-        fleet.restart(function, why).await.map_err(|reason| Broken { function, reason })?;
-    }
-    for function in FUNCTIONS {
-        step.at(&format!("waits for the {function}"));
-        restarted(fleet, function).await.map_err(|reason| Broken { function, reason })?;
-    }
-    Ok(())
+/// A version of a function, or its alias.
+#[derive(Debug, Clone, Copy)]
+struct Of<'a> {
+    function: &'static str,
+    version: &'a str,
 }
 
-async fn restarted(fleet: &impl Fleet, function: &str) -> Result<(), String> {
-    for _ in 0..LOOKS {
-        if fleet.is_restarted(function).await? {
-            return Ok(());
-        }
-        fleet.pause().await;
+impl Of<'static> {
+    /// What every caller invokes.
+    fn live(function: &'static str) -> Self {
+        Self { function, version: ALIAS }
     }
-    Err("Lambda has not restarted it within five minutes".to_owned())
 }
 
 /// The function's answer, once it runs with the expected configuration or reports a problem; else its last answer.
-async fn ask(fleet: &impl Fleet, function: &str, expected: Option<&str>) -> Result<Probed, String> {
-    answered(fleet, function, |probed| probed.digest.as_deref() == expected || probed.problem.is_some()).await
+async fn ask(fleet: &impl Fleet, of: Of<'_>, expected: Option<&str>) -> Result<Probed, String> {
+    answered(fleet, of, |probed| probed.digest.as_deref() == expected || probed.problem.is_some()).await
 }
 
 /// The function's answer, once it is accepted; else its last answer.
-async fn answered(fleet: &impl Fleet, function: &str, will_do: impl Fn(&Probed) -> bool) -> Result<Probed, String> {
+async fn answered(fleet: &impl Fleet, of: Of<'_>, will_do: impl Fn(&Probed) -> bool) -> Result<Probed, String> {
     let mut asked = 1;
     loop {
-        let answer = fleet.probe(function).await;
+        let answer = fleet.probe(of.function, of.version).await;
         let is_final = match &answer {
             Ok(probed) => will_do(probed),
             Err(failure) => !failure.is_passing,
@@ -227,19 +239,10 @@ async fn restore(
 /// Brings every function back to that configuration, or to none. It continues after one function refuses; a refusal
 /// counts only if that function then runs with something else.
 async fn back(fleet: &impl Fleet, why: &str, digest: Option<&str>, step: &dyn Step) -> Result<(), String> {
-    let mut refused = Vec::new();
-    for function in FUNCTIONS {
-        step.at(&format!("restarts the {function}"));
-        refused.push(fleet.restart(function, why).await.err());
-    }
     let mut left = Vec::new();
-    for (function, refused) in FUNCTIONS.into_iter().zip(refused) {
-        step.at(&format!("waits for the {function}"));
-        let restarted = match refused {
-            Some(reason) => Err(reason),
-            None => restarted(fleet, function).await,
-        };
-        match (ask(fleet, function, digest).await, restarted) {
+    for function in FUNCTIONS {
+        let renewed = renewal::one(fleet, function, why, step).await;
+        match (ask(fleet, Of::live(function), digest).await, renewed) {
             (Ok(probed), _) if probed.digest.as_deref() == digest => {}
             (_, Err(reason)) | (Err(reason), Ok(())) => left.push(format!("the {function}: {reason}")),
             (Ok(probed), Ok(())) => left.push(format!("the {function}: {}", difference(&probed))),

@@ -1,7 +1,7 @@
-//! Checks whether each function starts, and with which configuration.
+//! Checks whether each function starts, with which configuration, and whether it runs as the last deployment left it.
 
 use aws::configuration::Probed;
-use stack_client::{CallError, ProbeError};
+use stack_client::{ALIAS, CallError, ProbeError, Published};
 
 use super::{Check, CheckResult, Examined};
 use crate::verbs::config::names;
@@ -23,7 +23,40 @@ async fn probe(examined: &Examined<'_>, function: &str, name: String) -> Vec<Che
         }
         Err(error) => failing(&error),
     };
-    vec![result.about(function)]
+    let mut results = vec![result];
+    let functions = examined.console.functions();
+    results.extend(match (functions.alias(&name).await, functions.published(&name).await) {
+        (Ok(None), _) => Some(
+            CheckResult::bad(FUNCTION, format!("it has no alias `{ALIAS}`, through which everything invokes it"))
+                .mend("deploy this release"),
+        ),
+        (Ok(Some(alias)), _) if alias.is_moving() => Some(CheckResult::notice(
+            FUNCTION,
+            format!("a deployment is under way: some invocations go to another version than {}", alias.version),
+        )),
+        (Ok(Some(alias)), Ok(published)) => unpublished(&alias.version, &published),
+        // The probe above reports calls that are refused.
+        (Err(_), _) | (_, Err(_)) => None,
+    });
+    results.into_iter().map(|result| result.about(function)).collect()
+}
+
+/// What a deployment changed and the version that runs does not have.
+fn unpublished(version: &str, published: &Published) -> Option<CheckResult> {
+    match published {
+        Published::Same => None,
+        Published::OtherProperties(names) => Some(
+            CheckResult::bad(
+                FUNCTION,
+                format!("version {version} runs without what a deployment has changed since: {}", names.join(", ")),
+            )
+            .mend("a changed parameter alone publishes no version; `gridbell config apply` publishes one"),
+        ),
+        Published::OtherCode => Some(
+            CheckResult::bad(FUNCTION, format!("version {version} runs, which is not the code that was deployed last"))
+                .mend("see whether the last deployment went back (CodeDeploy, CloudFormation), and deploy again"),
+        ),
+    }
 }
 
 /// Compares the function's configuration with the applied one.
@@ -85,6 +118,18 @@ mod tests {
         let none =
             Probed { number: None, digest: None, problem: Some("nothing is applied".to_owned()), ..probed(0, "") };
         check(&none, applied, Verdict::Bad, "nothing is applied");
+    }
+
+    #[test]
+    fn a_parameter_that_was_changed_without_a_new_version_is_bad() {
+        assert!(unpublished("3", &Published::Same).is_none());
+        let changed = Published::OtherProperties(vec!["Environment".to_owned(), "MemorySize".to_owned()]);
+        let result = unpublished("3", &changed).expect("found");
+        assert_eq!(result.verdict, Verdict::Bad);
+        let expected = "version 3 runs without what a deployment has changed since: Environment, MemorySize";
+        assert_eq!(result.found, expected);
+        let code = unpublished("3", &Published::OtherCode).expect("found");
+        assert!(code.found.contains("not the code that was deployed last"), "{}", code.found);
     }
 
     #[test]

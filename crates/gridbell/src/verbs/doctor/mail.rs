@@ -18,7 +18,10 @@ async fn send(examined: &Examined<'_>) -> Vec<CheckResult> {
     }
     let mail = compose(&examined.console.name, &contacts.from, &contacts.email);
     let to = contacts.email.join(", ");
-    vec![match Ses::new(&examined.console.aws).send(&mail).await {
+    // As the alerter sends.
+    let configuration_set = examined.stack.parameters.get("MailConfigurationSet").filter(|name| !name.is_empty());
+    let ses = Ses::new(&examined.console.aws).with_configuration_set(configuration_set.cloned());
+    vec![match ses.send(&mail).await {
         Ok(()) => CheckResult::good(MAIL, format!("SES took a test mail from {} to {to}", contacts.from))
             .mend("see that it has arrived, and not among spam"),
         Err(error) => CheckResult::bad(MAIL, format!("SES takes no mail to {to}: {}", examined.console.refusal(error)))

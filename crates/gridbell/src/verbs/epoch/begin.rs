@@ -1,6 +1,6 @@
 //! `epoch begin`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aws::{host::Host, ports::AwsPorts};
@@ -8,13 +8,14 @@ use dispatch::Epoch;
 use futures_util::{StreamExt, stream};
 use pipeline::{health::sweep::Sweep, hydrate::publish, ports::Clock};
 use serde_json::json;
-use stack_client::{Functions, Mapping, Update};
+use stack_client::{Functions, Mapping};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     console::{Console, Which},
     progress::{self, Step},
     show::{self, Paint},
+    verbs::config,
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -32,7 +33,7 @@ const READ: [&str; 4] = ["deliveries", "retries", "alerts", "reviews"];
 /// Longer than any invocation.
 const IN_FLIGHT: Duration = Duration::from_secs(30);
 
-/// Limit for Lambda to switch a mapping or to replace a function's processes; it needs about a minute.
+/// Limit for Lambda to switch a mapping; it needs about a minute.
 const SWITCHING: Duration = Duration::from_mins(5);
 
 /// How many records are brought into the new epoch in parallel.
@@ -106,14 +107,8 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
     settle(console).await?;
     let epoch = console.dispatches().begin_epoch(Host.now()).await.map_err(|error| console.refusal(error))?;
     step.at("the functions are restarted");
-    // A function may read several queues.
-    let readers: BTreeSet<&str> = mappings.iter().map(|mapping| mapping.function_arn.as_str()).collect();
-    for function in &readers {
-        functions.restart(function, &format!("gridbell, epoch {epoch}")).await?;
-    }
-    for function in &readers {
-        until(SWITCHING, async || Ok(functions.update(function).await? != Update::InProgress)).await?;
-    }
+    let stack = console.cloudformation().describe(&console.name).await.map_err(|error| console.refusal(error))?;
+    config::renew(console, &stack, &format!("gridbell, epoch {epoch}"), step).await?;
     let (config, job_queue) = (console.config().await?, console.inner());
     let signals = console.signals();
     // A new handle, which has no epoch yet.

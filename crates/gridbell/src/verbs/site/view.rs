@@ -17,7 +17,11 @@ pub(crate) struct Site {
     pub(crate) source: String,
     /// The provider's id of it; for a power feed its tag, or `-`.
     pub(crate) id: String,
+    /// The operator's name for it, else the provider's.
     pub(crate) name: Option<String>,
+    /// The IANA name of its zone, if the operator has written it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timezone: Option<String>,
     /// The operator's own id.
     pub(crate) external_id: Option<String>,
     /// Whether a real dispatch curtails it now.
@@ -71,8 +75,12 @@ pub(crate) fn sites(config: &Config, records: &[SubjectRecord], now: Timestamp) 
             };
             let (windows, tests) = (ahead(false), ahead(true));
             let curtailed = windows.first().is_some_and(|window| window.from <= now);
-            let Named { name, external_id, .. } = named;
-            Ok(Site { key: format!("{source}/{id}"), source, id, name, external_id, curtailed, windows, tests })
+            let Named { name, external_id } = named;
+            let described = config.site(&source, &id);
+            let name = described.and_then(|site| site.name.clone()).or(name);
+            let timezone = described.and_then(|site| site.timezone.clone());
+            let key = format!("{source}/{id}");
+            Ok(Site { key, source, id, name, timezone, external_id, curtailed, windows, tests })
         })
         .filter(|site| site.as_ref().map_or(true, |site| site.next().is_some()))
         .collect::<Result<_>>()?;
@@ -182,5 +190,16 @@ pub(crate) mod tests {
         assert_eq!((now.governed_by.as_str(), now.with.len()), ("voltus-prod/aa", 1));
         assert_eq!((sites[1].windows.len(), sites[1].tests.len()), (1, 1));
         assert_eq!(sites[0].name.as_deref(), Some("Site s1"));
+    }
+
+    #[test]
+    fn the_operators_name_of_a_site_comes_first() {
+        let records = [record("aa", "s1", "10:00", None, false), record("b", "s2", "10:00", None, false)];
+        let mut config = config();
+        let mill = r#"{"name":"Mill","timezone":"America/Los_Angeles"}"#;
+        config.sites.insert("voltus-prod/s1".to_owned(), serde_json::from_str(mill).expect("a site"));
+        let sites = sites(&config, &records, at("10:45")).expect("sites");
+        let shown: Vec<_> = sites.iter().map(|site| (site.name.as_deref(), site.timezone.as_deref())).collect();
+        assert_eq!(shown, [(Some("Mill"), Some("America/Los_Angeles")), (Some("Site s2"), None)]);
     }
 }

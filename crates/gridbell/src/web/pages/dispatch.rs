@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use dispatch::Subject;
 use maud::{Markup, html};
-use pipeline::record::SubjectRecord;
+use pipeline::{config::Config, record::SubjectRecord};
 
 use super::{not_there, now, timeline, versions};
 use crate::{
@@ -40,6 +40,8 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
         app.access.jobs(Some(subject.source())),
         app.access.incidents()
     )?;
+    // Without the configuration, the page only lacks what the operator has written about sites.
+    let config = app.access.config().await.ok();
     let steps = steps(&subject, record.as_ref(), &jobs.found, &incidents.found);
     if steps.is_empty() {
         return Ok(not_there(&format!("Nothing is known of {}.", show::name(key))));
@@ -48,7 +50,7 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let broken: Vec<String> = [jobs.unreadable, incidents.unreadable].concat();
     let main = html! {
         @match (&record, &view) {
-            (Some(record), Some(view)) => { (of_dispatch(app, record, view, fields, &clock)) }
+            (Some(record), Some(view)) => { (of_dispatch(app, record, view, fields, config.as_ref(), &clock)) }
             _ => { p { "This is no dispatch, or none of its versions has been published." } }
         }
         (timeline::section(&steps, &clock))
@@ -61,12 +63,19 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     Ok(Page::new(Section::Now, key, summary, main))
 }
 
-fn of_dispatch(app: &App, record: &SubjectRecord, view: &DispatchView, fields: &Fields, clock: &Clockface) -> Markup {
+fn of_dispatch(
+    app: &App,
+    record: &SubjectRecord,
+    view: &DispatchView,
+    fields: &Fields,
+    config: Option<&Config>,
+    clock: &Clockface,
+) -> Markup {
     html! {
         @if let Some(risk) = &view.at_risk { p.alarm { strong { "At risk: " } (line(risk)) } }
         (facts(view, clock))
         @if matches!(view.phase, Phase::Running | Phase::Upcoming) { (answer(app, view)) }
-        (sites(view, fields))
+        (sites(view, fields, config, clock))
         (versions::section(record, clock))
     }
 }
@@ -127,22 +136,29 @@ fn answer(app: &App, view: &DispatchView) -> Markup {
     }
 }
 
-fn sites(view: &DispatchView, fields: &Fields) -> Markup {
+/// The sites of a page, with the operator's names and clocks.
+fn sites(view: &DispatchView, fields: &Fields, config: Option<&Config>, clock: &Clockface) -> Markup {
     let targets = view.targets.as_deref().unwrap_or_default();
     let list = paged(targets, PAGE, "/dispatch", fields, "page");
+    let described = |id: &str| config?.site(&view.source, id);
+    let there = |id: &str| clock.elsewhere(described(id)?.timezone.as_deref()?);
+    let elsewhere = list.shown.iter().any(|target| there(&target.id).is_some());
+    let columns = ["Site", "Name", "Your id", "Asks", "There"];
     html! {
         section aria-labelledby="sites" {
             h2 #sites { "Sites" }
             table.list {
                 caption.visually-hidden { "Sites of this dispatch" }
-                (head(&["Site", "Name", "Your id", "Asks"]))
+                (head(&columns[..if elsewhere { 5 } else { 4 }]))
                 tbody {
                     @for target in list.shown {
+                        @let own = described(&target.id).and_then(|site| site.name.as_deref());
                         tr {
                             th scope="row" { (link("/site", "key", &format!("{}/{}", view.source, target.id), &name(&target.id))) }
-                            td data-label="Name" { (name(target.name.as_deref().unwrap_or("–"))) }
+                            td data-label="Name" { (name(own.or(target.name.as_deref()).unwrap_or("–"))) }
                             td data-label="Your id" { (name(target.external_id.as_deref().unwrap_or("–"))) }
                             td data-label="Asks" { (target.request.as_ref().map_or_else(|| "its part of the whole".to_owned(), show::request)) }
+                            @if elsewhere { td data-label="There" { (there(&target.id).map_or_else(|| "–".to_owned(), |there| local(view, &there))) } }
                         }
                     }
                 }
@@ -150,4 +166,10 @@ fn sites(view: &DispatchView, fields: &Fields) -> Markup {
             (list.links)
         }
     }
+}
+
+/// From when to when, by the clock of a site.
+fn local(view: &DispatchView, there: &Clockface) -> String {
+    let end = view.end.map_or_else(|| "open".to_owned(), |end| there.minute_and_zone(end));
+    format!("{} to {end}", there.minute_and_zone(view.start))
 }

@@ -16,13 +16,23 @@ use crate::{
         page::{Page, Section},
         parts::{
             badge, csrf, dispatch_link, field, filters, full, head, holds, line, link, minute, name, off, only, paged,
-            search, second, source_select, unreadable,
+            search, second, select, source_select, unreadable,
         },
     },
 };
 
 /// Incidents per page.
 const PAGE: usize = 100;
+
+/// How long an incident can be snoozed, and the words for it; `alert snooze` takes any time from 1m to 24h.
+const SPANS: [(&str, &str); 6] = [
+    ("15m", "15 minutes"),
+    ("30m", "30 minutes"),
+    ("1h", "an hour"),
+    ("2h", "2 hours"),
+    ("8h", "8 hours"),
+    ("24h", "a day"),
+];
 
 pub(super) async fn list(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let clock = app.clock();
@@ -62,7 +72,7 @@ fn row(incident: &Incident, clock: &Clockface) -> Markup {
     html! {
         tr.risky[incident.status == IncidentStatus::Open] {
             th scope="row" { (link("/incident", "name", &incident.incident, &line(&incident.incident))) }
-            td data-label="Status" { (status(incident)) }
+            td data-label="Status" { (status(incident)) (snoozed(incident, clock)) }
             td data-label="Since" { (minute(clock, incident.opened_at)) }
             td data-label="Last" { (off(clock, incident.resolved_at.unwrap_or(incident.last_at))) }
             td data-label="Mails" { (incident.mails.len()) @if let Some(waiting) = &incident.waiting { ", next " (off(clock, waiting.send_at)) } }
@@ -80,6 +90,13 @@ fn status(incident: &Incident) -> Markup {
     badge(kind, &word(&incident.status))
 }
 
+/// Until when an open incident waits, if it does.
+fn snoozed(incident: &Incident, clock: &Clockface) -> Markup {
+    let snoozed = incident.snoozed.as_ref();
+    let waits = snoozed.filter(|_| incident.status == IncidentStatus::Open && incident.is_snoozed(clock.now));
+    html! { @if let Some(snoozed) = waits { " snoozed until " (minute(clock, snoozed.until)) } }
+}
+
 pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let (clock, wanted) = (app.clock(), fields.text("name"));
     let listed = app.access.incidents().await?;
@@ -87,8 +104,8 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
         return Ok(not_there(&format!("There is no incident {}.", show::name(wanted))));
     };
     let main = html! {
-        p.lead { (status(&incident)) " " (line(&incident.detail)) }
-        @if incident.status == IncidentStatus::Open { (acknowledge(app, &incident)) }
+        p.lead { (status(&incident)) (snoozed(&incident, &clock)) " " (line(&incident.detail)) }
+        @if incident.status == IncidentStatus::Open { (acknowledge(app, &incident)) (snooze(app, &incident)) }
         dl.fields {
             @if let Some(subject) = incident.subject() { (field("About", dispatch_link(subject.as_str()))) }
             @else { (field("About", line(&incident.about))) }
@@ -118,6 +135,24 @@ fn acknowledge(app: &App, incident: &Incident) -> Markup {
                 input type="hidden" name="incident" value=(incident.incident);
                 label { span { "Your name" } input name="by" value=(name(&user)) required maxlength="200" autocomplete="name"; }
                 button.primary type="submit" { "Acknowledge" }
+            }
+        }
+    }
+}
+
+fn snooze(app: &App, incident: &Incident) -> Markup {
+    let user = std::env::var("USER").unwrap_or_default();
+    let spans = SPANS.map(|(value, words)| (value.to_owned(), words.to_owned()));
+    html! {
+        section aria-labelledby="snooze" {
+            h2 #snooze { "Snooze" }
+            p { "No reminder and no escalation follows until then. The incident stays open, and nobody counts as taking care of it." }
+            form.act method="post" action="/incident/snooze" {
+                (csrf(app))
+                input type="hidden" name="incident" value=(incident.incident);
+                (select("span", "For", &spans, "30m"))
+                label { span { "Your name" } input name="by" value=(name(&user)) required maxlength="200" autocomplete="name"; }
+                button type="submit" { "Snooze" }
             }
         }
     }

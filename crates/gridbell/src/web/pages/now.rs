@@ -6,7 +6,7 @@ use anyhow::Result;
 use aws::dynamo::Wanted;
 use jiff::SignedDuration;
 use maud::{Markup, html};
-use pipeline::{incident::IncidentStatus, record::SubjectRecord};
+use pipeline::{config::Config, incident::IncidentStatus, record::SubjectRecord};
 
 use super::{
     axis::{Axis, Marks},
@@ -56,10 +56,11 @@ pub(super) async fn page(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let open = incidents.found.iter().filter(|incident| incident.status != IncidentStatus::Resolved).count();
     let (counts, marks) = (Counts::of(&all, open), Marks::of(&all));
     let views: Vec<DispatchView> = ordered(all.into_iter().filter(|view| takes(view, fields)).collect());
-    let all_sites = sites(&app.access.config().await?, &listed.found, clock.now)?;
+    let config = app.access.config().await?;
+    let all_sites = sites(&config, &listed.found, clock.now)?;
     let main = html! {
         (counts.shown())
-        (at_risk(&views, &listed.found, &clock))
+        (at_risk(&views, &listed.found, &config, &clock))
         (filters("/now", &controls(&sources, fields)))
         (sites_section(all_sites, &marks, fields, &clock))
         (dispatches(&views, fields, &clock))
@@ -140,11 +141,11 @@ fn controls(sources: &[String], fields: &Fields) -> Markup {
 }
 
 /// The dispatches at risk, which need a person first.
-fn at_risk(views: &[DispatchView], records: &[SubjectRecord], clock: &Clockface) -> Markup {
+fn at_risk(views: &[DispatchView], records: &[SubjectRecord], config: &Config, clock: &Clockface) -> Markup {
     let risky: Vec<&DispatchView> = views.iter().filter(|view| view.at_risk.is_some()).collect();
     let places = |view: &DispatchView| {
         let record = records.iter().find(|record| record.subject.as_str() == view.key);
-        record.map(places).unwrap_or_default()
+        record.map(|record| places(record, config)).unwrap_or_default()
     };
     html! {
         @if !risky.is_empty() {
@@ -168,11 +169,13 @@ fn at_risk(views: &[DispatchView], records: &[SubjectRecord], clock: &Clockface)
     }
 }
 
-/// The names of a dispatch's sites, as many as a person reads.
-fn places(record: &SubjectRecord) -> String {
+/// The names of a dispatch's sites, the operator's own first, as many as a person reads.
+fn places(record: &SubjectRecord, config: &Config) -> String {
     let Some((_, terms)) = record.state.published() else { return String::new() };
     let named = terms.targets.iter().take(NAMED_SITES);
-    let named: Vec<String> = named.map(|target| name(target.name.as_deref().unwrap_or(&target.id))).collect();
+    let own = |id: &str| config.site(&record.origin.source, id)?.name.as_deref();
+    let named = named.map(|target| name(own(&target.id).or(target.name.as_deref()).unwrap_or(&target.id)));
+    let named: Vec<String> = named.collect();
     match terms.targets.len().saturating_sub(NAMED_SITES) {
         0 => named.join(", "),
         more => format!("{} and {more} more", named.join(", ")),

@@ -6,7 +6,7 @@ use anyhow::Result;
 use aws::dynamo::Wanted;
 use dispatch::{Segment, Window};
 use maud::{Markup, html};
-use pipeline::record::SubjectRecord;
+use pipeline::{config, record::SubjectRecord};
 
 use super::{
     axis::{Axis, Marks},
@@ -24,7 +24,7 @@ use crate::{
         page::{Page, Section},
         parts::{
             badge, dispatch_link, field, filters, head, holds, line, link, minute, name, off, only, paged, search,
-            source_select, unreadable,
+            source_select, there, unreadable,
         },
     },
 };
@@ -92,7 +92,8 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let (clock, key) = (app.clock(), fields.text("key"));
     let source = key.split_once('/').map(|(source, _)| source);
     let (records, broken) = active(app, source, &clock).await?;
-    let all = sites(&app.access.config().await?, &records, clock.now)?;
+    let config = app.access.config().await?;
+    let all = sites(&config, &records, clock.now)?;
     let Some(site) = all.into_iter().find(|site| site.key == key) else {
         return Ok(not_there(&format!("No active dispatch names a site {}.", show::name(key))));
     };
@@ -105,16 +106,34 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
             @if let Some(given) = &site.name { (field("Name", name(given))) }
             @if let Some(id) = &site.external_id { (field("Your id", name(id))) }
             (field("Source", link("/source", "name", &site.source, &name(&site.source))))
+            @if let Some(described) = config.site(&site.source, &site.id) { (description(described, &clock)) }
         }
         (axis.hours(&clock))
         (axis.track([&site.windows, &site.tests], &marks(&records, &clock), &words(&site, &clock)))
         @for (windows, kind) in [(&site.windows, "Curtailed"), (&site.tests, "Test")] {
-            @for (number, window) in windows.iter().enumerate() { (window_section(window, kind, number, &clock)) }
+            @for (number, window) in windows.iter().enumerate() { (window_section(window, kind, number, site.timezone.as_deref(), &clock)) }
         }
         (unreadable(&broken))
     };
     let title = site.name.as_deref().unwrap_or(&site.key).to_owned();
     Ok(Page::new(Section::Sites, title, words(&site, &clock), main))
+}
+
+/// What the operator has written about a site.
+fn description(site: &config::Site, clock: &Clockface) -> Markup {
+    let now = site.timezone.as_deref().and_then(|zone| clock.elsewhere(zone));
+    html! {
+        @if let Some(zone) = &site.timezone {
+            (field("Zone", html! { (name(zone)) @if let Some(there) = now { ", now " (there.minute_and_zone(clock.now)) } }))
+        }
+        @if let Some(phone) = &site.phone { (field("Phone", name(phone))) }
+        @if let Some(text) = &site.instructions {
+            (field("By hand", html! { @for one in text.lines() { (line(one)) br; } }))
+        }
+        @if let Some(url) = &site.runbook_url {
+            (field("Runbook", html! { a href=(url) rel="noreferrer noopener" { (line(url)) } }))
+        }
+    }
 }
 
 fn marks(records: &[SubjectRecord], clock: &Clockface) -> BTreeMap<String, Marks> {
@@ -157,11 +176,12 @@ pub(super) fn axis_table(sites: &[Site], axis: &Axis, marks: &BTreeMap<String, M
 
 /// The state of a site now, and what is next.
 fn state(site: &Site, clock: &Clockface) -> Markup {
+    let zone = site.timezone.as_deref();
     html! {
         @match (site.curtailed, site.next()) {
-            (true, Some((Window { until: Some(until), .. }, _))) => { (badge("on", "curtailed")) " until " (minute(clock, *until)) " (" (off(clock, *until)) ")" }
+            (true, Some((Window { until: Some(until), .. }, _))) => { (badge("on", "curtailed")) " until " (minute(clock, *until)) " (" (off(clock, *until)) ")" (there(clock, zone, *until)) }
             (true, _) => { (badge("on", "curtailed")) " until the provider states an end" }
-            (false, Some((window, false))) => { (badge("past", "free")) " until " (minute(clock, window.from)) " (" (off(clock, window.from)) ")" }
+            (false, Some((window, false))) => { (badge("past", "free")) " until " (minute(clock, window.from)) " (" (off(clock, window.from)) ")" (there(clock, zone, window.from)) }
             (false, Some((window, true))) => { (badge("test", "test")) " at " (minute(clock, window.from)) " (" (off(clock, window.from)) ")" }
             (false, None) => { (badge("past", "free")) }
         }
@@ -202,7 +222,7 @@ fn words(site: &Site, clock: &Clockface) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-fn window_section(window: &Window, kind: &str, number: usize, clock: &Clockface) -> Markup {
+fn window_section(window: &Window, kind: &str, number: usize, zone: Option<&str>, clock: &Clockface) -> Markup {
     let id = format!("{}-{number}", kind.to_lowercase());
     html! {
         section aria-labelledby=(id) {
@@ -213,8 +233,8 @@ fn window_section(window: &Window, kind: &str, number: usize, clock: &Clockface)
                 tbody {
                     @for at in &window.segments {
                         tr {
-                            th scope="row" { (minute(clock, at.from)) }
-                            td data-label="Until" { @match at.until { Some(until) => { (minute(clock, until)) } None => { "open" } } }
+                            th scope="row" { (minute(clock, at.from)) (there(clock, zone, at.from)) }
+                            td data-label="Until" { @match at.until { Some(until) => { (minute(clock, until)) (there(clock, zone, until)) } None => { "open" } } }
                             td data-label="Governed by" { (dispatch_link(at.governed_by.as_str())) }
                             td data-label="Asks" { (asks(at.request)) }
                             td data-label="With" {

@@ -166,13 +166,13 @@ impl<'a> Case<'a> {
 
     /// Whether its source announces dispatches, not meter data.
     pub(super) fn announces_dispatches(&self) -> bool {
-        let source = self.config.sources.get(self.incident.source());
+        let source = self.config.named(self.incident.source());
         source.is_none_or(|source| source.provider.is_time_critical())
     }
 
     /// The provider's display name; for an unknown source, the source's name.
     pub(super) fn provider(&self) -> String {
-        let source = self.config.sources.get(self.incident.source());
+        let source = self.config.named(self.incident.source());
         match source {
             Some(source) => source.provider.title().to_owned(),
             None => format!("the provider of {}", tame(self.incident.source())),

@@ -102,7 +102,7 @@ pub(crate) fn mood(test: bool, occasion: Occasion) -> Mood {
 
 /// Whether it is test traffic.
 pub fn is_test(config: &Config, source: &str, dispatch: Option<&(Status, DispatchTerms)>) -> bool {
-    let sandbox = config.sources.get(source).is_some_and(|source| source.environment == Environment::Sandbox);
+    let sandbox = config.named(source).is_some_and(|source| source.environment == Environment::Sandbox);
     sandbox || dispatch.is_some_and(|(_, terms)| terms.test_reason.is_some())
 }
 
