@@ -23,9 +23,6 @@ const SOURCE: &str = "voltus-prod";
 /// start.
 const IN_TIME: Duration = Duration::from_mins(5);
 
-/// A controller that acknowledges within this time is in time by any clock.
-pub(crate) const WELL_IN_TIME: Duration = Duration::from_secs(8);
-
 /// Starts in less than the lead time, so the immediate deadline applies.
 fn in_ten_minutes(id: &str, modification: u64) -> Value {
     with(dispatch(id, modification), json!({"start_time": from_now(600), "end_time": from_now(4_200)}))

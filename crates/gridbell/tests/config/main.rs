@@ -23,7 +23,8 @@ fn check(cases: &[(&str, &str)]) {
 
 #[test]
 fn a_whole_file_is_read() {
-    let config = File::parse("f", include_str!("../../../../gridbell.example.toml")).expect("the example is good").config;
+    let config =
+        File::parse("f", include_str!("../../../../gridbell.example.toml")).expect("the example is good").config;
     assert_eq!(config.sources.len(), 4);
     let voltus = &config.sources["voltus-prod"];
     assert_eq!((voltus.provider.name(), voltus.environment), ("voltus", Environment::Production));
