@@ -20,6 +20,7 @@ mod odd_inputs;
 mod openvolt;
 mod poll;
 mod processes;
+mod rings;
 mod sites;
 mod stack;
 mod stub;
@@ -45,6 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
         cut::cases(),
         failing::cases(),
         incidents::cases(),
+        rings::cases(),
         epoch::cases(),
         deadlines::cases(),
         consumers::cases(),

@@ -11,6 +11,7 @@ use pipeline::{
 use serde::Serialize;
 
 use crate::{
+    channels::Channels,
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::Table,
@@ -55,7 +56,7 @@ impl From<Page> for GatewayResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, (public_url, stack), incidents, table, deliveries, queues, mailer, job_queue) =
+    let (current, (public_url, stack), incidents, table, deliveries, queues, (mailer, ringer), job_queue) =
         lambda::cold_start(|environment| {
             let aws = client::shared(environment.access()?);
             Ok((
@@ -65,7 +66,10 @@ pub async fn run() -> Result<(), Error> {
                 DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
                 DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
                 WatchedQueues::new(&aws, environment.judged_queues()?),
-                Ses::new(&aws).with_configuration_set(environment.mail_configuration_set()),
+                (
+                    Ses::new(&aws).with_configuration_set(environment.mail_configuration_set()),
+                    Channels::new(&aws, environment.extra_roots()?),
+                ),
                 InnerQueues::new(&aws, environment.alerters_queues()?),
             ))
         })?;
@@ -73,7 +77,8 @@ pub async fn run() -> Result<(), Error> {
     // Created with the first event that finds a configuration, then reused.
     let (alert, configured) = (&OnceCell::new(), &configured);
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
-    let (mailer, job_queue, public_url, stack) = (&mailer, &job_queue, public_url.as_deref(), stack.as_deref());
+    let (mailer, ringer, job_queue) = (&mailer, &ringer, &job_queue);
+    let (public_url, stack) = (public_url.as_deref(), stack.as_deref());
     serve_configured(configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let alert: &Alert<'_, AwsPorts> = alert.get_or_init(|| Alert {
@@ -85,6 +90,7 @@ pub async fn run() -> Result<(), Error> {
             deliveries,
             queues,
             mailer,
+            ringer,
             job_queue,
             host,
         });

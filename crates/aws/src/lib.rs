@@ -1,6 +1,7 @@
 //! The only crate that uses an AWS SDK or the Lambda runtime: implements the ports of `pipeline` over SQS, DynamoDB,
 //! SSM, SES and HTTP, reads the configuration from its table, and contains the entry points of the four functions.
 
+pub mod channels;
 pub mod client;
 pub mod configuration;
 #[cfg(feature = "contract")]

@@ -3,6 +3,7 @@
 use pipeline::ports::Ports;
 
 use crate::{
+    channels::Channels,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     host::Host,
     http::HttpApi,
@@ -26,4 +27,5 @@ impl Ports for AwsPorts {
     type Incidents = IncidentsTable;
     type ProviderApi = HttpApi<AwsKeys>;
     type Mailer = Ses;
+    type Ringer = Channels;
 }

@@ -39,7 +39,8 @@ pub async fn run() -> Result<(), Error> {
             };
             let incoming = incoming(&request);
             let began = Instant::now();
-            let permitting = if incoming.source == VERIFY { configured.permitting(config).await } else { None };
+            let permitting =
+                if incoming.source == VERIFY { configured.permitting_strangers(config).await } else { None };
             let config = permitting.as_ref().unwrap_or(config);
             let answer = Receive::<AwsPorts> { config, intake, host: &Host }.handle(incoming).await;
             log(&answer, &incoming, config.sources.contains_key(incoming.source), began);

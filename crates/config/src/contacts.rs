@@ -4,6 +4,8 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use crate::Channels;
+
 /// Who is notified, by which sender, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contacts {
@@ -23,6 +25,9 @@ pub struct Contacts {
     /// How long the next mail of a group waits after the previous one, in seconds, unless it is urgent.
     #[serde(default = "usual_group_interval_s", skip_serializing_if = "is_usual_group_interval")]
     pub group_interval_s: u32,
+    /// The channels that ring besides mail.
+    #[serde(default, skip_serializing_if = "Channels::is_usual")]
+    pub channels: Channels,
 }
 
 /// Further people who are notified of an incident that no person has acknowledged after some time.
@@ -43,6 +48,9 @@ pub struct SourceContacts {
     /// In place of the general escalation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalate: Option<Vec<Escalation>>,
+    /// In place of the general channels: all that ring for this source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Channels>,
 }
 
 fn usual_remind_s() -> u32 {
@@ -87,6 +95,11 @@ impl Contacts {
         }
     }
 
+    /// The channels that ring where a source has these contacts of its own.
+    pub(crate) fn channels<'c>(&'c self, own: Option<&'c SourceContacts>) -> &'c Channels {
+        own.and_then(|own| own.channels.as_ref()).unwrap_or(&self.channels)
+    }
+
     /// Whether nobody is notified: the file has no `[contacts]`.
     pub fn is_empty(&self) -> bool {
         self.email.is_empty()
@@ -101,6 +114,7 @@ impl Contacts {
             escalate: Vec::new(),
             group_wait_s: usual_group_wait_s(),
             group_interval_s: usual_group_interval_s(),
+            channels: Channels::default(),
         }
     }
 }

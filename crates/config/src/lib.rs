@@ -3,6 +3,7 @@
 //! The functions read it as JSON ([`Config::parse_known`]), which `config apply` stores. People write `gridbell.toml`,
 //! which [`file`] reads, with the position of each mistake (feature `file`).
 
+mod channels;
 mod contacts;
 #[cfg(feature = "file")]
 pub mod file;
@@ -14,6 +15,7 @@ mod source;
 pub mod token;
 mod verification;
 
+pub use channels::{Channel, Channels, PAGERDUTY_URL};
 pub use contacts::{Audience, Contacts, Escalation, SourceContacts};
 pub use model::{Acks, Config, ConfigError, MAX_JSON_BYTES};
 pub use reference::Reference;

@@ -6,7 +6,7 @@ use dispatch::{Origin, Program};
 use providers::{Precedence, Provider, Providers, UnknownProvider};
 use serde::{Deserialize, Serialize};
 
-use crate::{Audience, Contacts, Deadlines, Environment, Signals, Site, Source, TokenHash};
+use crate::{Audience, Channel, Channels, Contacts, Deadlines, Environment, Signals, Site, Source, TokenHash};
 
 /// Most bytes of the JSON that the functions read.
 pub const MAX_JSON_BYTES: usize = 1_024 * 1_024;
@@ -116,6 +116,36 @@ impl Config {
     /// The people who are notified of a source's incidents.
     pub fn audience(&self, source: &str) -> Audience<'_> {
         self.contacts.audience(self.named(source).and_then(|source| source.contacts.as_ref()))
+    }
+
+    /// The channels that ring for a source's incidents besides mail.
+    pub fn channels(&self, source: &str) -> &Channels {
+        self.contacts.channels(self.named(source).and_then(|source| source.contacts.as_ref()))
+    }
+
+    /// Whether any channel rings besides mail.
+    pub fn has_channels(&self) -> bool {
+        self.all_channels().next().is_some()
+    }
+
+    /// All channels, each with the name of its source; none: the general ones.
+    pub fn all_channels(&self) -> impl Iterator<Item = (Option<&str>, &Channel)> {
+        let general = self.contacts.channels.to.iter().map(|channel| (None, channel));
+        let own = self.sources.iter().flat_map(|(name, source)| {
+            let own = source.contacts.as_ref().and_then(|contacts| contacts.channels.as_ref());
+            own.into_iter().flat_map(|own| &own.to).map(move |channel| (Some(name.as_str()), channel))
+        });
+        general.chain(own)
+    }
+
+    /// The same, to change them.
+    pub fn all_channels_mut(&mut self) -> impl Iterator<Item = (Option<&str>, &mut Channel)> {
+        let general = self.contacts.channels.to.iter_mut().map(|channel| (None, channel));
+        let own = self.sources.iter_mut().flat_map(|(name, source)| {
+            let own = source.contacts.as_mut().and_then(|contacts| contacts.channels.as_mut());
+            own.into_iter().flat_map(|own| &mut own.to).map(move |channel| (Some(name.as_str()), channel))
+        });
+        general.chain(own)
     }
 
     /// The operator's data about a source's site, by the provider's id of it; about a power feed by its tag, or `-`.

@@ -13,11 +13,12 @@ pub struct Signals {
 
 impl Signals {
     /// The interval of the heartbeats; none if none are sent.
-    pub fn heartbeat(&self) -> Option<SignedDuration> {
+    pub fn heartbeat(self) -> Option<SignedDuration> {
         (self.heartbeat_s > 0).then(|| SignedDuration::from_secs(self.heartbeat_s.into()))
     }
 
     /// Whether it is as without the section.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn is_usual(&self) -> bool {
         *self == Self::default()
     }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Environment, Source, SourceContacts, TokenHash};
+use crate::{Channels, Config, Environment, Source, SourceContacts, TokenHash};
 
 /// The name of the source. A file cannot use it.
 pub const VERIFY: &str = "gridbell-verify";
@@ -21,7 +21,11 @@ static BUILT_IN: LazyLock<Source> = LazyLock::new(|| Source {
     programs: BTreeMap::new(),
     poll_s: 0,
     requests_a_minute: None,
-    contacts: Some(SourceContacts { email: Some(Vec::new()), escalate: Some(Vec::new()) }),
+    contacts: Some(SourceContacts {
+        email: Some(Vec::new()),
+        escalate: Some(Vec::new()),
+        channels: Some(Channels::default()),
+    }),
 });
 
 /// Permits one run of `gridbell verify` on a stack. It is stored beside the configuration, not in it.
@@ -49,7 +53,11 @@ impl Config {
             return None;
         }
         let email = permit.mail.into_iter().collect();
-        let contacts = Some(SourceContacts { email: Some(email), escalate: Some(Vec::new()) });
+        let contacts = Some(SourceContacts {
+            email: Some(email),
+            escalate: Some(Vec::new()),
+            channels: Some(Channels::default()),
+        });
         let source = Source { tokens: vec![permit.token], contacts, ..BUILT_IN.clone() };
         let mut config = self.clone();
         config.sources.insert(VERIFY.to_owned(), source);

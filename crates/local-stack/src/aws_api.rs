@@ -166,6 +166,12 @@ impl AwsApi {
         }
     }
 
+    /// Creates an SNS topic. It may exist already.
+    pub(super) async fn create_topic(&self, name: &str) -> Result<()> {
+        let form = [("Action", "CreateTopic"), ("Version", "2010-03-31"), ("Name", name)];
+        self.send("CreateTopic", self.request(Method::POST, "sns", "/").form(&form)).await.map(drop)
+    }
+
     pub(super) async fn enable_ttl(&self, table: &str, attribute: &str) -> Result<()> {
         let body =
             json!({"TableName": table, "TimeToLiveSpecification": {"Enabled": true, "AttributeName": attribute}});

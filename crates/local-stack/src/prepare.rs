@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::token;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::{aws_api::REGION, token};
 use config::{
-    Config, Contacts, Reference, TokenHash,
+    Channel, Config, Contacts, Reference, TokenHash,
     file::{FileError, Place, Problem},
 };
 
@@ -77,6 +79,7 @@ pub(super) fn prepare(
             tokens.insert(name.clone(), made);
         }
     }
+    channels(&mut config, api_keys, known, variables, &mut secrets)?;
     // Real keys go first, so that a placeholder of the same name does not replace them.
     secrets.sort_by_key(|secret| secret.placeholder);
     let mut ack_token = None;
@@ -90,12 +93,58 @@ pub(super) fn prepare(
     Ok(Prepared { config, tokens, ack_token, secrets })
 }
 
+/// The account of an emulator.
+const ACCOUNT: &str = "000000000000";
+
+/// Prepares the channels that ring besides mail: their secrets become parameters, and topics are the emulator's own, of the
+/// same name.
+fn channels(
+    config: &mut Config,
+    places: &BTreeMap<String, Place>,
+    known: &BTreeMap<String, String>,
+    variables: &dyn Fn(&str) -> Option<String>,
+    secrets: &mut Vec<Secret>,
+) -> Result<(), FileError> {
+    for (source, channel) in config.all_channels_mut() {
+        let (place, kind) = (channel.place(source), channel.kind());
+        if let Channel::Sns { topic } = channel {
+            *topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:{}", topic.rsplit(':').next().unwrap_or(kind));
+        }
+        let Some(reference) = channel.secret_mut() else { continue };
+        match reference.clone() {
+            Reference::Ssm(path) => {
+                let value = known.get(&path).cloned();
+                let placeholder = value.is_none();
+                let value = value.unwrap_or_else(|| placeholder_secret(kind));
+                secrets.push(Secret { parameter: path, value, placeholder });
+            }
+            Reference::Env(variable) => {
+                let value = variables(&variable).filter(|value| !value.trim().is_empty());
+                let value = value.ok_or_else(|| unset_at(&place, kind, &variable, places.get(&place).cloned()))?;
+                let parameter = format!("/gridbell/{}", place.replace('.', "-"));
+                secrets.push(Secret { parameter: parameter.clone(), value, placeholder: false });
+                *reference = Reference::Ssm(parameter);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value of an emulator's parameter for a channel without a given secret. A webhook's has the form of a real one.
+fn placeholder_secret(kind: &str) -> String {
+    if kind == "webhook" { format!("whsec_{}", STANDARD.encode(&token::random()[..32])) } else { placeholder_key(kind) }
+}
+
 fn unset(source: &str, variable: &str, place: Option<Place>) -> FileError {
+    unset_at(&format!("sources.{source}.api_key"), source, variable, place)
+}
+
+fn unset_at(key: &str, owner: &str, variable: &str, place: Option<Place>) -> FileError {
     let place = place.unwrap_or_else(|| Place { file: "gridbell.toml".to_owned(), line: 1, column: 1 });
     let text = format!(
-        "{variable} is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/{source}\""
+        "{variable} is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/{owner}\""
     );
-    FileError::from(Problem { place, key: format!("sources.{source}.api_key"), text })
+    FileError::from(Problem { place, key: key.to_owned(), text })
 }
 
 #[cfg(test)]
@@ -134,5 +183,28 @@ mod tests {
             error,
             "gridbell.toml:3:11: sources.v.api_key: KEY is not set in gridbell's environment; export it before `gridbell up`, or write \"ssm:/gridbell/v\""
         );
+    }
+
+    #[test]
+    fn channels_ring_the_emulators_topics_with_secrets_as_parameters() {
+        let text = format!(
+            "{TEXT}[contacts]\nemail = ['a@example.com']\nfrom = 'b@example.com'\nsns = 'arn:aws:sns:eu-west-1:123456789012:duty'\n\
+             pagerduty = 'env:PD'\nwebhook = {{ url = 'https://a.example.com', secret = 'ssm:/a/hook' }}\n"
+        );
+        let File { config, api_keys, .. } = File::parse("f", &text).expect("good");
+        let unset =
+            prepare(config.clone(), &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "k".to_owned()));
+        let unset = unset.expect_err("refused").to_string();
+        assert!(unset.starts_with("f:11:13: contacts.pagerduty: PD is not set"), "{unset}");
+        let prepared = prepare(config, &api_keys, &BTreeMap::new(), &|_| Some("s3cr3t".to_owned())).expect("prepared");
+        let topic = "arn:aws:sns:us-east-1:000000000000:duty".to_owned();
+        assert_eq!(prepared.config.contacts.channels.to[0], Channel::Sns { topic });
+        let value = |parameter: &str| {
+            let secret = prepared.secrets.iter().find(|secret| secret.parameter == parameter).expect("put");
+            secret.value.clone()
+        };
+        assert_eq!(value("/gridbell/contacts-pagerduty"), "s3cr3t");
+        assert!(value("/a/hook").starts_with("whsec_"));
+        assert!(!prepared.config.to_json().contains("s3cr3t"));
     }
 }

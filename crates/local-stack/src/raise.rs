@@ -8,6 +8,7 @@ use aws::{
     configuration::{ConfigTable, Version, digest},
     host::Host,
 };
+use config::Channel;
 use pipeline::ports::Clock;
 use stack_client::{Description, FUNCTIONS, SourceDescription};
 use url::Url;
@@ -131,6 +132,11 @@ pub(super) async fn raise(
     };
     let secrets = deploy::put_secrets(api, &prepared.secrets, &note).await?;
     api.create_email_identity(&prepared.config.contacts.from).await?;
+    for (_, channel) in prepared.config.all_channels() {
+        if let Channel::Sns { topic } = channel {
+            api.create_topic(topic.rsplit(':').next().unwrap_or(topic)).await?;
+        }
+    }
     let outputs = deployment.create(api, step.as_ref()).await?;
     step.at("applies the configuration");
     apply(api, output(&outputs, "ConfigTableName")?, prepared).await?;

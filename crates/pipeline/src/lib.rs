@@ -11,6 +11,7 @@ pub mod job;
 pub mod messages;
 pub mod ports;
 pub mod queues;
+pub mod standard_webhooks;
 mod update;
 pub mod zone;
 

@@ -18,12 +18,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alerts::{
+        channels::{ChannelHealth, ChannelMessage},
         condition::{Condition, NotedEvent},
         group::{AckLink, AlertGroup},
         incident::Incident,
         mail::Mail,
     },
-    config::Source,
+    config::{Channel, Source},
     job::{BodyPart, Failure, Job, StoredBody},
     messages::{Delayed, Hint, ToAlert, ToHydrate},
     polling::{budget::Shown, state::PollState},
@@ -286,7 +287,7 @@ pub trait ProviderApi {
     ) -> Result<Elements, FetchError>;
 }
 
-/// The table `alerts`: incidents, alert groups and links.
+/// The table `alerts`: incidents, alert groups, links and the state of the channels.
 pub trait Incidents {
     /// The stored incident, read consistently.
     async fn read(&self, incident: &str) -> Result<Option<Incident>, PortError>;
@@ -303,6 +304,14 @@ pub trait Incidents {
     async fn link(&self, link: &str) -> Result<Option<AckLink>, PortError>;
     /// Writes a link, as [`Incidents::write`] does.
     async fn write_link(&self, link: &AckLink, expected: Option<u64>) -> Result<(), WriteError<AckLink>>;
+    /// The state of a channel, read consistently.
+    async fn channel(&self, channel: &str) -> Result<Option<ChannelHealth>, PortError>;
+    /// Writes the state of a channel, as [`Incidents::write`] does.
+    async fn write_channel(
+        &self,
+        channel: &ChannelHealth,
+        expected: Option<u64>,
+    ) -> Result<(), WriteError<ChannelHealth>>;
 }
 
 /// The index of open incidents, for the review.
@@ -330,4 +339,21 @@ pub trait Mailer {
     async fn is_short(&self) -> bool {
         false
     }
+}
+
+/// A channel did not take a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelError {
+    /// The channel has not got it.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody knows whether the channel has got it: its answer is lost, or says nothing clear.
+    #[error("{0}")]
+    Unanswered(String),
+}
+
+/// The channels besides mail: SNS, PagerDuty, webhooks. Limited in time and size, without redirects.
+pub trait Ringer {
+    /// Sends a message to a channel, once.
+    async fn ring(&self, channel: &Channel, message: &ChannelMessage) -> Result<(), ChannelError>;
 }

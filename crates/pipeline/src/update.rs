@@ -8,7 +8,7 @@ use std::fmt::Display;
 use dispatch::Subject;
 
 use crate::{
-    alerts::{group::AlertGroup, incident::Incident},
+    alerts::{channels::ChannelHealth, group::AlertGroup, incident::Incident},
     dispatches::record::SubjectRecord,
     polling::state::PollState,
     ports::{Deliveries, Dispatches, Incidents, PortError, WriteError},
@@ -37,7 +37,7 @@ macro_rules! rows {
     )+};
 }
 
-rows!(SubjectRecord, Incident, AlertGroup, PollState);
+rows!(SubjectRecord, Incident, AlertGroup, ChannelHealth, PollState);
 
 /// Where rows of one kind are stored.
 pub(crate) trait Store {
@@ -80,6 +80,10 @@ store!(
 store!(
     /// Alert groups.
     Groups over Incidents, str => AlertGroup, "alerts", group, write_group
+);
+store!(
+    /// The state of each channel.
+    ChannelRows over Incidents, str => ChannelHealth, "alerts", channel, write_channel
 );
 store!(
     /// The poll state of each source.

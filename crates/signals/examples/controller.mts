@@ -21,7 +21,7 @@ const state = {
   nextBy: 0,
   withinMs: 0,
   current: [] as string[],
-  ...(existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {}),
+  ...(existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as object) : {}),
 };
 
 /** A version whose order as text is that of the numbers. As they come, "10" is less than "9". */
@@ -65,7 +65,7 @@ function take({ subject, epoch, sequence, type, data }: Envelope, now: number): 
     state.nextBy = Math.max(Date.parse(heartbeat.next_by), now + state.withinMs);
     const named = heartbeat.active.map((one) => {
       const [version, before] = [versionOf(epoch, one.sequence), state.named[one.subject]];
-      return [one.subject, before?.version === version ? before : { version, at: now }];
+      return [one.subject, before?.version === version ? before : { version, at: now }] as const;
     });
     state.named = Object.fromEntries(named);
   }
@@ -77,7 +77,7 @@ function take({ subject, epoch, sequence, type, data }: Envelope, now: number): 
 function followTheClock(now: number) {
   const isAhead = (end: string | null) => end === null || now < Date.parse(end);
   const current = new Set<string>();
-  for (const [subject, one] of Object.entries<DispatchSignal>(state.dispatches)) {
+  for (const [subject, one] of Object.entries(state.dispatches)) {
     const isScheduled = one.status === "scheduled";
     const isOn = (target: (typeof one.targets)[number]) => {
       const other = target.effective;
@@ -90,7 +90,7 @@ function followTheClock(now: number) {
     const sites = targets.flatMap((target) => ("ids" in target ? target.ids : [target.id]));
     sites.forEach((site) => current.add(`site ${one.source}/${site} is curtailed`));
   }
-  for (const [subject, { version, at }] of Object.entries<{ version: string; at: number }>(state.named)) {
+  for (const [subject, { version, at }] of Object.entries(state.named)) {
     const isMissing = at < now - inFlightMs && (state.known[subject] ?? "") < version;
     const number = version.split(".").map(Number).join(".");
     if (isMissing) current.add(`ALARM: version ${number} of ${subject} did not arrive`);

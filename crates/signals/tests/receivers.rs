@@ -1,7 +1,13 @@
 //! The HTTP receivers in Python and Node.js check signatures as Standard Webhooks defines them. A missing interpreter is
 //! reported loudly.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of a test that uses the real time")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "helpers of a test that uses the real time"
+)]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

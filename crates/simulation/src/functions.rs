@@ -149,6 +149,7 @@ impl Invocation<'_> {
             deliveries: self,
             queues: self,
             mailer: self,
+            ringer: self,
             job_queue: self,
             host: self,
         };

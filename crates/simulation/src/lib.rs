@@ -38,6 +38,7 @@ pub use fault::{Call, Times, Toxic};
 pub use fifo::{Controller, Fifo, Sent};
 pub use functions::{Function, PUBLIC_URL, Webhook};
 pub use invocation::Invocation;
+pub use ports::Rung;
 pub use provider::{Fetch, Reply};
 pub use queue::{Inner, Queued, Standard};
 pub use run::{Ended, Settled};

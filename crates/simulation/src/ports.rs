@@ -1,17 +1,21 @@
 //! The pipeline's ports on the simulation.
 
+use std::cell::Cell;
+
 use dispatch::Signal;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
-    config::Source,
+    alerts::channels::{ChannelHealth, ChannelMessage},
+    config::{Channel, Source},
     group::{AckLink, AlertGroup},
     incident::Incident,
     job::{StoredBody, unpack},
     mail::Mail,
     messages::{self, Delayed, ToAlert, ToHydrate, ToRetry},
     ports::{
-        Backlog, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer, OpenIncidentIndex,
-        OpenPage, PortError, Ports, ProviderApi, Random, SignalStream, Watched, WriteError, fifo_id,
+        Backlog, ChannelError, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer,
+        OpenIncidentIndex, OpenPage, PortError, Ports, ProviderApi, Random, Ringer, SignalStream, Watched, WriteError,
+        fifo_id,
     },
 };
 use providers::{ApiRequest, Elements};
@@ -35,6 +39,7 @@ impl Ports for Invocation<'_> {
     type Incidents = Self;
     type ProviderApi = Self;
     type Mailer = Self;
+    type Ringer = Self;
 }
 
 impl Clock for Invocation<'_> {
@@ -286,6 +291,53 @@ impl Incidents for Invocation<'_> {
         }
         self.write("alerts.write_link", |state| state.links.write(link, expected)).await
     }
+
+    async fn channel(&self, channel: &str) -> Result<Option<ChannelHealth>, PortError> {
+        self.call("alerts.channel", |state| state.channels.get(channel)).await
+    }
+
+    async fn write_channel(
+        &self,
+        channel: &ChannelHealth,
+        expected: Option<u64>,
+    ) -> Result<(), WriteError<ChannelHealth>> {
+        self.write("alerts.write_channel", |state| state.channels.write(channel, expected)).await
+    }
+}
+
+impl Ringer for Invocation<'_> {
+    async fn ring(&self, channel: &Channel, message: &ChannelMessage) -> Result<(), ChannelError> {
+        let port = match channel {
+            Channel::Sns { .. } => "channel.sns",
+            Channel::PagerDuty { .. } => "channel.pagerduty",
+            Channel::Webhook { .. } => "channel.webhook",
+        };
+        let (is_taken, invocation) = (Cell::new(false), self.number());
+        let sent = self.call(port, |state| {
+            is_taken.set(true);
+            let (at, channel, message) = (state.now, channel.clone(), message.clone());
+            state.rings.push(Rung { at, invocation, channel, message });
+        });
+        match sent.await {
+            Ok(()) if self.sabotaged(Saboteur::RingAnswerIgnored) => Err(ChannelError::Refused("ignored".to_owned())),
+            Ok(()) => Ok(()),
+            Err(error) if is_taken.get() => Err(ChannelError::Unanswered(error.to_string())),
+            Err(error) => Err(ChannelError::Refused(error.to_string())),
+        }
+    }
+}
+
+/// A message that a channel accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rung {
+    /// When.
+    pub at: Timestamp,
+    /// The invocation that sent it.
+    pub invocation: u64,
+    /// The channel.
+    pub channel: Channel,
+    /// The message.
+    pub message: ChannelMessage,
 }
 
 impl OpenIncidentIndex for Invocation<'_> {

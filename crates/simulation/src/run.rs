@@ -269,7 +269,7 @@ impl State {
 
     /// Whether a mail is waiting to be sent.
     pub(crate) fn has_mail_waiting(&self) -> bool {
-        self.incidents.rows().any(|incident| incident.waiting.is_some())
+        self.incidents.rows().any(|incident| incident.waiting.is_some() || incident.has_message_waiting())
     }
 
     /// Whether an open incident already reports what the record's deadline would report.

@@ -8,6 +8,7 @@ use std::{
 use dispatch::{Epoch, Publication};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    alerts::channels::ChannelHealth,
     config::Config,
     group::{AckLink, AlertGroup},
     hydrate::overlap_view::OverlapViews,
@@ -23,9 +24,9 @@ use pipeline::{
 };
 
 use crate::{
-    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Noted, Quarantined, Queued, Reply, Seed, Sent,
-    Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases, rules::Rules,
-    storm::Storming, swarm::live::Live, timers::Timers,
+    Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Noted, Quarantined, Queued, Reply, Rung, Seed,
+    Sent, Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases,
+    rules::Rules, storm::Storming, swarm::live::Live, timers::Timers,
 };
 
 /// The default start of a simulation: 2023-12-01T16:40:00Z, the day of the providers' samples.
@@ -83,6 +84,9 @@ pub(crate) struct State {
     /// By source.
     pub(crate) refusals: BTreeMap<String, Refusal>,
     pub(crate) mails: Vec<(Timestamp, Mail)>,
+    /// The messages that the other channels accepted.
+    pub(crate) rings: Vec<Rung>,
+    pub(crate) channels: Table<ChannelHealth>,
     pub(crate) providers: Scripts,
     /// The latest heartbeat that the hydrator answered.
     pub(crate) answered: Option<Answered>,
@@ -165,6 +169,8 @@ impl Simulation {
             events: BTreeMap::new(),
             refusals: BTreeMap::new(),
             mails: Vec::new(),
+            rings: Vec::new(),
+            channels: Table::default(),
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
@@ -391,6 +397,11 @@ impl Simulation {
     /// The quarantined jobs, by name.
     pub fn quarantined(&self) -> BTreeMap<String, Quarantined> {
         self.state.borrow().quarantined.clone()
+    }
+
+    /// The messages that the channels besides mail accepted.
+    pub fn rings(&self) -> Vec<Rung> {
+        self.state.borrow().rings.clone()
     }
 
     /// The mails and when each was sent.

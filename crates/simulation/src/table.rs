@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipeline::{
+    alerts::channels::ChannelHealth,
     conditions::NotedEvent,
     group::{AckLink, AlertGroup},
     incident::Incident,
@@ -58,6 +59,16 @@ impl Row for Incident {
 impl Row for AlertGroup {
     fn key(&self) -> &str {
         &self.group
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+impl Row for ChannelHealth {
+    fn key(&self) -> &str {
+        &self.channel
     }
 
     fn revision(&self) -> u64 {

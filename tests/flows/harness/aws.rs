@@ -141,6 +141,29 @@ impl Aws {
         Ok(answer["QueueUrl"].as_str().context("the queue has no URL")?.to_owned())
     }
 
+    /// Creates a queue that gets what is published to a topic, and returns its URL.
+    pub(crate) async fn subscribed_queue(&self, topic: &str) -> Result<String> {
+        let answer = self.sqs("CreateQueue", &json!({"QueueName": topic})).await?;
+        let queue = answer["QueueUrl"].as_str().context("the queue has no URL")?.to_owned();
+        let (topic, endpoint) =
+            ["sns", "sqs"].map(|service| format!("arn:aws:{service}:us-east-1:000000000000:{topic}")).into();
+        let form = [
+            ("Action", "Subscribe"),
+            ("Version", "2010-03-31"),
+            ("TopicArn", topic.as_str()),
+            ("Protocol", "sqs"),
+            ("Endpoint", endpoint.as_str()),
+        ];
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = Self::signed(self.http.post(&self.endpoint), "sns")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        let response = request.send().await.context("Subscribe got no answer")?;
+        let (status, text) = (response.status(), response.text().await?);
+        ensure!(status.is_success(), "Subscribe: {status} {text}");
+        Ok(queue)
+    }
+
     /// Sends a signal unchanged. `copy` makes equal ones differ, because SQS would deduplicate them.
     pub(crate) async fn send_signal(&self, queue: &str, event: &Value, copy: usize) -> Result<()> {
         let group = event["subject"].as_str().context("a signal without a subject")?;

@@ -29,6 +29,8 @@ const SOURCES: &[Source] = &[
     (POLLED, "voltus", false),
     // Its incidents escalate to other people.
     ("vesc", "voltus", false),
+    // Its incidents ring SNS, PagerDuty and a webhook.
+    (LOUD, "voltus", false),
     ("leap", "leap", false),
     ("lbox", "leap", true),
     ("nv", "nvgrid", false),
@@ -38,6 +40,20 @@ const SOURCES: &[Source] = &[
 
 /// The one polled source. On other sources, dispatches in a list would cause alerts.
 pub(crate) const POLLED: &str = "vpoll";
+
+/// The source whose incidents ring besides mail.
+pub(crate) const LOUD: &str = "vring";
+
+/// The topic of that source.
+pub(crate) const TOPIC: &str = "gridbell-flows";
+
+/// The stub's paths for PagerDuty and the webhook of that source.
+pub(crate) const PAGERDUTY: &str = "/rings/pagerduty";
+pub(crate) const RINGS: &str = "/rings/webhook";
+
+/// The secrets of both.
+pub(crate) const ROUTING_KEY: &str = "routing-key-of-vring";
+pub(crate) const SIGNING_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Whether a source is marked as a sandbox.
 pub(crate) fn is_sandbox(source: &str) -> bool {
@@ -67,7 +83,8 @@ pub(crate) fn api_key(source: &str) -> String {
 
 /// The secrets that must not appear in a log.
 pub(crate) fn secrets() -> impl Iterator<Item = String> {
-    SOURCES.iter().flat_map(|(name, ..)| [token(name), api_key(name)])
+    let of_channels = [ROUTING_KEY.to_owned(), SIGNING_SECRET.to_owned()];
+    SOURCES.iter().flat_map(|(name, ..)| [token(name), api_key(name)]).chain(of_channels)
 }
 
 /// The token of `/acks/`.
@@ -105,6 +122,11 @@ pub(crate) fn options(stub: &str, acknowledge: bool) -> Result<UpOptions> {
     writeln!(text, "[contacts]\nemail = [\"duty@example.com\"]\nfrom = \"{SENDER}\"")?;
     writeln!(text, "group_wait = \"1s\"\ngroup_interval = \"3s\"")?;
     writeln!(text, "[sources.vesc.contacts]\nescalate = [{{ after = \"90s\", email = \"lead@example.com\" }}]")?;
+    writeln!(text, "[sources.{LOUD}.contacts]\nsns = \"arn:aws:sns:us-east-1:123456789012:{TOPIC}\"")?;
+    writeln!(text, "pagerduty = {{ key = \"ssm:/gridbell/pagerduty\", url = \"{stub}{PAGERDUTY}\" }}")?;
+    writeln!(text, "webhook = {{ url = \"{stub}{RINGS}\", secret = \"ssm:/gridbell/ring-secret\" }}")?;
+    secrets.insert("/gridbell/pagerduty".to_owned(), ROUTING_KEY.to_owned());
+    secrets.insert("/gridbell/ring-secret".to_owned(), SIGNING_SECRET.to_owned());
     writeln!(text, "[signals]\nheartbeat = \"1m\"")?;
     writeln!(text, "[acks]\ntoken = \"sha256:{}\"", sha256(ACK_TOKEN))?;
     let config = File::parse("the flows' configuration", &text)?.config;

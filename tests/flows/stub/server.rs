@@ -30,7 +30,9 @@ pub(crate) struct Seen {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: BTreeMap<String, String>,
-    /// The body; null if there is none.
+    pub(crate) headers: HeaderMap,
+    /// The body as text, and as JSON; null if there is none.
+    pub(crate) raw: String,
     pub(crate) body: Value,
     /// The API key, from whichever header.
     pub(crate) key: String,
@@ -126,14 +128,15 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let raw = String::from_utf8_lossy(&body).into_owned();
+    let body: Value = serde_json::from_str(&raw).unwrap_or_default();
     let query = uri.query().unwrap_or_default();
     let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let path = uri.path().to_owned();
     let (at, about, key) = (instant(), about(&path, &query, &body), key(&headers));
     let (seen, reply) = {
         let mut script = lock(&script);
-        let seen = Seen { at, method, path, query, body, key, about };
+        let seen = Seen { at, method, path, query, headers, raw, body, key, about };
         script.seen.push(seen.clone());
         let reply = match script.replies.get_mut(&seen.about) {
             Some(replies) if replies.len() > 1 => replies.pop_front(),
@@ -150,6 +153,9 @@ fn about(path: &str, query: &BTreeMap<String, String>, body: &Value) -> String {
     let dispatch = || path.split_once("/dispatches/").map(|(_, id)| id.to_owned());
     let meter = || query.get("meter_id").cloned();
     let found = searched("meter_event_ids").or_else(|| searched("market_group_event_ids")).or_else(meter);
+    if path.starts_with("/rings/") {
+        return path.to_owned();
+    }
     let list = || path.ends_with("/dispatches").then(|| LIST.to_owned());
     found.or_else(dispatch).or_else(list).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ struct Order(&'static [&'static [&'static str]]);
 const PIPELINE: Order = Order(&[
     &["zone"],
     &["fifo"],
+    &["standard_webhooks"],
     &["queues"],
     // What is stored and what travels.
     &["alerts::kind"],
@@ -17,10 +18,12 @@ const PIPELINE: Order = Order(&[
     &["dispatches"],
     &["polling::budget"],
     &["job", "messages"],
-    &["alerts::incident"],
     &["alerts::occasion"],
+    &["alerts::channels::health", "alerts::channels::log"],
+    &["alerts::incident"],
     &["alerts::group"],
     &["alerts::mail"],
+    &["alerts::channels"],
     &["polling::state"],
     &["retry::state"],
     // What the use cases need.

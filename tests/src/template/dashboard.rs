@@ -60,7 +60,7 @@ fn dashboard(template: &Template) -> Findings {
         ("AWS::SQS::Queue", "${ID.QueueName}"),
         ("AWS::Serverless::Function", "${ID}"),
     ] {
-        for resource in template.resources(Some(name)) {
+        for resource in template.resources(Some(name)).into_iter().filter(|id| template.is_everywhere(id)) {
             let shown = text.contains(&references.replace("ID", resource));
             must(&mut diagnostics, shown, || format!("{resource} is in no graph"));
         }

@@ -66,6 +66,12 @@ impl Template {
         self.at(&format!("/Resources/{resource}/Type")) == kind
     }
 
+    /// Whether a resource exists in every stack, or in every one that is watched: others may refer to it.
+    pub(super) fn is_everywhere(&self, resource: &str) -> bool {
+        let condition = self.at(&format!("/Resources/{resource}/Condition"));
+        condition.is_null() || condition == "Watching"
+    }
+
     pub(super) fn functions(&self) -> Vec<&str> {
         self.resources(Some("AWS::Serverless::Function"))
     }

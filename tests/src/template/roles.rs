@@ -8,8 +8,11 @@ use super::{Check, Findings, must, remove, set};
 const CONSUME: [&str; 3] = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 const LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 
-/// The path of the providers' API keys.
+/// The path of the providers' API keys, and of the secrets of channels.
 const API_KEYS: &str = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${SecretsPrefix}*";
+
+/// The topics that alerts may go to.
+const TOPICS: &str = "arn:${AWS::Partition}:sns:*:${AWS::AccountId}:${AlertTopics}";
 
 /// The resources that SES may check for a mail: the identities of the sender and, in the sandbox, of the recipients,
 /// and their configuration sets.
@@ -29,7 +32,7 @@ const SES_CHECKS: &str =
     "SES checks identities and configuration sets that the account chooses; the sender's address bounds it";
 
 /// The actions on resources with a wildcard at the end, and the reason.
-const WILDCARDS: [(&str, &str, &str); 12] = [
+const WILDCARDS: [(&str, &str, &str); 13] = [
     ("lambda:GetAlias", OWN_FUNCTIONS, OF_THIS_STACK),
     ("lambda:UpdateAlias", OWN_FUNCTIONS, OF_THIS_STACK),
     ("lambda:GetProvisionedConcurrencyConfig", OWN_FUNCTIONS, OF_THIS_STACK),
@@ -42,6 +45,7 @@ const WILDCARDS: [(&str, &str, &str); 12] = [
     ("ses:SendRawEmail", CONFIGURATION_SETS, SES_CHECKS),
     ("ssm:GetParameter", API_KEYS, "the names of the keys stand in the configuration, their path in a parameter"),
     ("ses:GetAccount", "*", "the account's quota of mails belongs to no resource"),
+    ("sns:Publish", TOPICS, "the topic stands in the configuration, its name in a parameter; it may lie in any region"),
 ];
 
 /// A permission: actions, and resources by logical id or, without one, by ARN.
@@ -116,6 +120,8 @@ const ROLES: [(&str, &[Grant]); 5] = [
             (&["dynamodb:Query"], &["${AlertsTable.Arn}/index/waiting", "${DeliveriesTable.Arn}/index/events"]),
             (&["ses:SendEmail", "ses:SendRawEmail"], &[IDENTITIES, CONFIGURATION_SETS]),
             (&["ses:GetAccount"], &["*"]),
+            (&["sns:Publish"], &[TOPICS]),
+            (&["ssm:GetParameter"], &[API_KEYS]),
         ],
     ),
     (
@@ -393,7 +399,7 @@ fn added(template: &Template) -> Findings {
     for (id, condition, actions) in ADDED {
         let made = template.at(&format!("/Resources/{id}/Condition"));
         must(&mut diagnostics, made == condition, || format!("{id}: made if {made}"));
-        let roles: Vec<_> = listed(template.property(id, "Roles")).iter().filter_map(target).collect();
+        let roles: Vec<_> = listed(template.property(id, "Roles")).iter().filter_map(role).collect();
         must(&mut diagnostics, roles == OF_FUNCTIONS, || format!("{id}: for {roles:?}"));
         let found = strings(template.property(id, "PolicyDocument/Statement/0/Action"));
         must(&mut diagnostics, found == actions, || format!("{id}: allows {found:?}"));
@@ -405,6 +411,11 @@ fn added(template: &Template) -> Findings {
     let via = listed(&key["Condition"]["StringEquals"]["kms:ViaService"]);
     must(&mut diagnostics, via.len() == 3, || format!("KeyPolicy: through {via:?}"));
     diagnostics
+}
+
+/// The role that a policy names, perhaps under a condition.
+fn role(named: &Value) -> Option<&str> {
+    if named["Fn::If"].is_null() { target(named) } else { target(&named["Fn::If"][1]) }
 }
 
 /// The statements of a policy, including those that a condition adds.

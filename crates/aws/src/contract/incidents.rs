@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    alerts::channels::ChannelHealth,
     group::{AckLink, AlertGroup},
     incident::{Incident, IncidentStatus, Waiting},
     ports::{Clock, Incidents, OpenIncidentIndex, OpenPage, Random},
@@ -97,7 +98,8 @@ pub async fn open_pages(table: &(impl Incidents + OpenIncidentIndex)) {
     assert!(soon(async || listed().await.is_empty()).await);
 }
 
-/// Alert groups and links follow the same conditions as incidents, and none is mistaken for another or for an incident.
+/// Alert groups, links and the state of channels follow the same conditions as incidents, and none is mistaken for another or
+/// for an incident.
 pub async fn groups_and_links(table: &impl Incidents) {
     let now = Host.now();
     let name = Host.unique();
@@ -117,4 +119,12 @@ pub async fn groups_and_links(table: &impl Incidents) {
     table.write_link(&used, Some(1)).await.unwrap();
     assert_eq!(lost(table.write_link(&used, Some(1)).await), used, "used once");
     assert_eq!(table.link(&link.link).await.unwrap(), Some(used));
+
+    let channel = samples::channel(&name, now);
+    assert_eq!(table.channel(&channel.channel).await.unwrap(), None);
+    table.write_channel(&channel, None).await.unwrap();
+    let works = ChannelHealth { revision: 2, failures: 0, failing_since: None, error: None, ..channel.clone() };
+    table.write_channel(&works, Some(1)).await.unwrap();
+    assert_eq!(lost(table.write_channel(&channel, Some(1)).await), works);
+    assert_eq!(table.channel(&channel.channel).await.unwrap(), Some(works));
 }

@@ -6,6 +6,7 @@ use dispatch::{
 };
 use jiff::Timestamp;
 use pipeline::{
+    alerts::channels::ChannelHealth,
     conditions::Condition,
     config::Deadlines,
     group::{AckLink, AlertGroup},
@@ -110,6 +111,20 @@ pub(super) fn pending(job: Job, next_at: Timestamp, now: Timestamp) -> PendingRe
     PendingRetry { job, state }
 }
 
+/// A channel that fails.
+pub(super) fn channel(name: &str, now: Timestamp) -> ChannelHealth {
+    ChannelHealth {
+        channel: ChannelHealth::key(name),
+        revision: 1,
+        write: "write-1".to_owned(),
+        name: "PagerDuty (ssm:/gridbell/pagerduty)".to_owned(),
+        failing_since: Some(now),
+        failures: 3,
+        error: Some("it answered 500".to_owned()),
+        last_at: now,
+    }
+}
+
 /// An open incident about the dispatch with that id.
 pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
     let dispatch = Subject::dispatch("contract", id);
@@ -131,6 +146,7 @@ pub(super) fn incident(id: &str, now: Timestamp) -> Incident {
         mails: [("first".to_owned(), now)].into(),
         notified: ["grid-duty@example.com".to_owned()].into(),
         waiting: None,
+        channels: Vec::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The table `alerts`: one item per incident, and alert groups and links, which have no `status`.
+//! The table `alerts`: one item per incident, and alert groups, links and the state of channels, which have no `status`.
 
 use std::collections::HashMap;
 
@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use pipeline::{
+    alerts::channels::ChannelHealth,
     group::{AckLink, AlertGroup},
     incident::Incident,
     ports::{Incidents, OpenIncidentIndex, OpenPage, PortError, WriteError},
@@ -95,6 +96,21 @@ impl Incidents for IncidentsTable {
         let item =
             beside(Beside { key: &link.link, revision: link.revision, name: "link", body, until: link.expires_at });
         self.0.write(item, expected, |item| unpacked(item, "link")).await
+    }
+
+    async fn channel(&self, channel: &str) -> Result<Option<ChannelHealth>, PortError> {
+        self.beside(channel, "channel").await
+    }
+
+    async fn write_channel(
+        &self,
+        channel: &ChannelHealth,
+        expected: Option<u64>,
+    ) -> Result<(), WriteError<ChannelHealth>> {
+        let body = packed(channel).map_err(|error| self.0.broken(error))?;
+        let ChannelHealth { channel: key, revision, last_at: until, .. } = channel;
+        let item = beside(Beside { key, revision: *revision, name: "channel", body, until: *until });
+        self.0.write(item, expected, |item| unpacked(item, "channel")).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod connections;
+mod outgoing;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use reqwest::{
 
 pub use connections::Connections;
 use jiff::SignedDuration;
+pub use outgoing::{Outgoing, Post, PostAnswer, PostError, allowed, is_public};
 use tokio::time::Instant;
 
 use crate::secrets::{KeySource, Secret, Vault};

@@ -63,15 +63,20 @@ impl Configured {
 
     /// The configuration with the permit of `gridbell verify`; none without a valid one.
     pub(crate) async fn permitting(&self, config: &Config) -> Option<Config> {
-        let began = Instant::now();
-        if self.unpermitted_until.get().is_some_and(|until| began < until) {
-            return None;
-        }
         let permit = self.current.permit().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "no permit of `gridbell verify` can be read");
             None
         });
-        let permitting = permit.and_then(|permit| config.permitting(permit, Host.now()));
+        permit.and_then(|permit| config.permitting(permit, Host.now()))
+    }
+
+    /// The same for requests of strangers: it remembers for a while that there is no permit.
+    pub(crate) async fn permitting_strangers(&self, config: &Config) -> Option<Config> {
+        let began = Instant::now();
+        if self.unpermitted_until.get().is_some_and(|until| began < until) {
+            return None;
+        }
+        let permitting = self.permitting(config).await;
         self.unpermitted_until.set(permitting.is_none().then(|| began + NO_PERMIT));
         permitting
     }

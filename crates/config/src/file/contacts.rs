@@ -1,6 +1,6 @@
 //! Reads `[contacts]` and `[sources.NAME.contacts]`.
 
-use super::{FileError, error::Mistakes, scalar, table::Table};
+use super::{FileError, channels, error::Mistakes, scalar, table::Table};
 use crate::{Contacts, Escalation, SourceContacts};
 
 /// Most addresses of one mail: the limit of SES is 50.
@@ -8,7 +8,9 @@ pub(super) const MOST_ADDRESSES: usize = 50;
 
 pub(super) fn general(table: &Table<'_>) -> Result<Contacts, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["email", "from", "remind", "escalate", "group_wait", "group_interval"]));
+    mistakes.keep(table.only(
+        &[&["email", "from", "remind", "escalate", "group_wait", "group_interval"], &channels::KEYS[..]].concat(),
+    ));
     let email = addresses(table).and_then(|email| {
         email.ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))
     });
@@ -30,20 +32,28 @@ pub(super) fn general(table: &Table<'_>) -> Result<Contacts, FileError> {
     let interval = "a duration in quotes (\"5m\")";
     let group_interval_s = seconds("group_interval", interval, scalar::duration, usual.group_interval_s);
     let escalate = mistakes.some(escalate(table)).unwrap_or_default();
+    let channels = mistakes.keep(channels::general(table)).unwrap_or_default();
     mistakes.keep(bounded(table, &usual.email, &escalate));
     let is_whole = email.is_some() && from.is_some();
-    mistakes.or(is_whole.then_some(Contacts { remind_s, group_wait_s, group_interval_s, escalate, ..usual }))
+    mistakes.or(is_whole.then_some(Contacts { remind_s, group_wait_s, group_interval_s, escalate, channels, ..usual }))
 }
 
 pub(super) fn of_source(table: &Table<'_>) -> Result<SourceContacts, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["email", "escalate"]));
+    mistakes.keep(table.only(&[&["email", "escalate"], &channels::KEYS[..]].concat()));
     let (email, escalate) = (mistakes.some(addresses(table)), mistakes.some(escalate(table)));
-    mistakes.or(Some(SourceContacts { email, escalate }))
+    mistakes.or(Some(SourceContacts { email, escalate, channels: None }))
 }
 
-/// Checks that all people who can be notified about a source fit into one mail.
-pub(super) fn fits(table: &Table<'_>, general: Option<&Contacts>, own: &SourceContacts) -> Result<(), FileError> {
+/// Completes a source's contacts from the general ones: its channels. Checks that all people who can be notified about it fit
+/// into one mail.
+pub(super) fn complete(
+    table: &Table<'_>,
+    general: Option<&Contacts>,
+    own: &mut SourceContacts,
+) -> Result<(), FileError> {
+    let usual = general.map(|general| general.channels.clone()).unwrap_or_default();
+    own.channels = channels::of_source(table, &usual)?;
     let email = own.email.as_deref().or(general.map(|general| general.email.as_slice())).unwrap_or_default();
     let escalate = own.escalate.as_deref().or(general.map(|general| general.escalate.as_slice())).unwrap_or_default();
     bounded(table, email, escalate)

@@ -2,6 +2,7 @@
 //!
 //! This module never prints a value from the file: a secret could be under the wrong key.
 
+mod channels;
 mod contacts;
 mod deploy;
 mod error;
@@ -29,7 +30,8 @@ pub struct File {
     pub config: Config,
     /// The position of each source, for a later error.
     pub places: BTreeMap<String, Place>,
-    /// The position of each source's `api_key`, for a later error.
+    /// The position of each source's `api_key`, by the source's name, and of each channel with a secret, by its full name
+    /// (`contacts.pagerduty`), for a later error.
     pub api_keys: BTreeMap<String, Place>,
 }
 

@@ -6,7 +6,7 @@ use providers::Providers;
 use toml::de::DeTable;
 
 use super::{
-    File, FileError, contacts,
+    File, FileError, Place, contacts,
     error::Mistakes,
     scalar, sites, source,
     table::{Document, Entry, Table},
@@ -49,10 +49,14 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
     let contacts = mistakes.some(root.table("contacts")).map(|table| contacts::general(&table));
     let contacts = contacts.and_then(|contacts| mistakes.keep(contacts));
     for Entry { name, table, .. } in &entries {
-        let own = sources.get(*name).and_then(|source: &Source| source.contacts.as_ref());
+        let own = sources.get_mut(*name).and_then(|source: &mut Source| source.contacts.as_mut());
         if let (Some(own), Ok(Some(table))) = (own, table.table("contacts")) {
-            mistakes.keep(contacts::fits(&table, contacts.as_ref(), own));
+            mistakes.keep(contacts::complete(&table, contacts.as_ref(), own));
+            api_keys.extend(secrets(&table));
         }
+    }
+    if let Ok(Some(table)) = root.table("contacts") {
+        api_keys.extend(secrets(&table));
     }
     let contacts = contacts.unwrap_or_default();
     let acks = mistakes.some(root.table("acks")).and_then(|table| mistakes.keep(acks(&table)));
@@ -64,6 +68,12 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
     let sites = sites.unwrap_or_default();
     let config = Config { sources, deadlines: general, contacts, acks, signals, sites };
     mistakes.or(Some(File { config, places, api_keys }))
+}
+
+/// The positions of the channels that have a secret, by their full name.
+fn secrets(contacts: &Table<'_>) -> Vec<(String, Place)> {
+    let known = ["pagerduty", "webhook"].into_iter().filter(|kind| contacts.has(kind));
+    known.map(|kind| (format!("{}.{kind}", contacts.name), contacts.document.place(contacts.offset_of(kind)))).collect()
 }
 
 /// `[signals]`.

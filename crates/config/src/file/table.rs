@@ -132,6 +132,16 @@ impl<'d> Table<'d> {
         Ok(Some(Self { document: self.document, entries, name: self.full(key), span: value.span() }))
     }
 
+    /// Whether the key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.get(key).is_some()
+    }
+
+    /// Whether the key's value is a table.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|value| value.get_ref().as_table().is_some())
+    }
+
     /// A list of tables, written inline or as `[[…]]`.
     pub(super) fn table_list(&self, key: &str, wanted: &str) -> Result<Option<Vec<Self>>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };

@@ -116,5 +116,6 @@ pub(crate) fn incident(dispatch: &Subject) -> Incident {
             sorts_by: at("2026-03-01T12:05:00Z"),
             stages: vec![news("start")],
         }),
+        channels: Vec::new(),
     }
 }

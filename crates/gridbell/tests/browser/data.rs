@@ -196,6 +196,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
             sorts_by: at("12:05:00"),
             stages: vec![stage],
         }),
+        channels: Vec::new(),
     };
     let quarantined = Condition::Quarantined { source: "leap-prod".to_owned(), about: None };
     let taken = Acknowledged { by: who.to_owned(), at: at("11:50:00") };
@@ -206,6 +207,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
         status: IncidentStatus::Acknowledged,
         acknowledged: Some(taken),
         waiting: None,
+        channels: Vec::new(),
         ..open.clone()
     };
     let over = Incident {
@@ -214,6 +216,7 @@ fn incidents(detail: &str, who: &str) -> Vec<Incident> {
         status: IncidentStatus::Resolved,
         resolved_at: Some(at("09:00:00")),
         waiting: None,
+        channels: Vec::new(),
         ..open.clone()
     };
     vec![open, known, over]

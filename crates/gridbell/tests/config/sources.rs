@@ -5,6 +5,22 @@ use config::file::File;
 use crate::{HASH, NVGRID, check, refused};
 
 #[test]
+fn defaults_follow_provider_and_environment() {
+    for (provider, environment, expected) in [
+        ("voltus", "production", "https://api.voltus.co"),
+        ("voltus", "sandbox", "https://sandbox.voltus.co"),
+        ("leap", "production", "https://api.leap.energy/v2"),
+        ("leap", "sandbox", "https://api.staging.leap.energy/v2"),
+        ("openvolt", "production", "https://api.openvolt.com"),
+    ] {
+        let text = format!("[sources.x]\nprovider='{provider}'\nenvironment='{environment}'\napi_key='env:K'");
+        let config = File::parse("f", &text).expect("good").config;
+        assert_eq!(config.sources["x"].api_url.as_deref(), Some(expected));
+    }
+    assert_eq!(File::parse("f", NVGRID).expect("good").config.sources["n"].api_url, None);
+}
+
+#[test]
 fn a_source() {
     let names = "not a source's name; it stands in the webhook's address: a-z, 0-9 and -, 64 characters at most, not beginning with -";
     check(&[
@@ -168,22 +184,6 @@ fn addresses() {
     for good in ["http://127.0.0.1:9", "http://localhost:1/x/", "http://[::1]:2", "https://a.b/v2"] {
         assert!(File::parse("f", &url(good)).is_ok(), "{good}");
     }
-}
-
-#[test]
-fn defaults_follow_provider_and_environment() {
-    for (provider, environment, expected) in [
-        ("voltus", "production", "https://api.voltus.co"),
-        ("voltus", "sandbox", "https://sandbox.voltus.co"),
-        ("leap", "production", "https://api.leap.energy/v2"),
-        ("leap", "sandbox", "https://api.staging.leap.energy/v2"),
-        ("openvolt", "production", "https://api.openvolt.com"),
-    ] {
-        let text = format!("[sources.x]\nprovider='{provider}'\nenvironment='{environment}'\napi_key='env:K'");
-        let config = File::parse("f", &text).expect("good").config;
-        assert_eq!(config.sources["x"].api_url.as_deref(), Some(expected));
-    }
-    assert_eq!(File::parse("f", NVGRID).expect("good").config.sources["n"].api_url, None);
 }
 
 /// A configuration with `count` sources, each with a token.

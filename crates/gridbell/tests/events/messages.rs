@@ -117,6 +117,7 @@ fn conditions() -> Vec<Condition> {
         Condition::UnknownEvent { source: source() },
         Condition::GivenUp { source: source(), about: DISPATCH.to_owned() },
         Condition::DeadLetters { queue: Watched::RetriesDead },
+        Condition::ChannelFailing { channel: "pagerduty/0a1b2c3d".to_owned() },
     ]
 }
 

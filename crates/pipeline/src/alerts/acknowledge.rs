@@ -55,7 +55,7 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
             if let (IncidentStatus::Acknowledged, Some(by)) = (known.status, &known.acknowledged) {
                 return Ok(Change::Keep(IncidentAckOutcome::Already(by.clone())));
             }
-            let next = Incident {
+            let mut next = Incident {
                 revision: known.revision + 1,
                 write: self.host.unique(),
                 status: IncidentStatus::Acknowledged,
@@ -63,6 +63,7 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
                 waiting: known.waiting.and_then(without_calls),
                 ..known
             };
+            next.settle_channels(self.host.now());
             Ok(Change::Write(Box::new(next), IncidentAckOutcome::Noted))
         });
         let outcome = noted.await?.result;
@@ -72,7 +73,8 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
         Ok(outcome)
     }
 
-    /// Snoozes an incident: no reminder and no escalation until then. It stays open, and its news is still mailed.
+    /// Snoozes an incident: no reminder and no escalation until then, and no channel rings. It stays open, and its news is
+    /// still mailed.
     pub async fn snooze(&self, key: &str, until: Timestamp, by: &str) -> Result<IncidentAckOutcome, PortError> {
         let noted = update(IncidentRows(self.incidents), key, From::Stored, async |known| {
             let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(IncidentAckOutcome::Unknown)) };
@@ -83,13 +85,14 @@ impl<P: Ports> AcknowledgeIncident<'_, P> {
                 }
                 _ => {}
             }
-            let next = Incident {
+            let mut next = Incident {
                 revision: known.revision + 1,
                 write: self.host.unique(),
                 snoozed: Some(Snoozed { by: clip(by, MAX_BY), at: self.host.now(), until }),
                 waiting: known.waiting.and_then(without_calls),
                 ..known
             };
+            next.settle_channels(self.host.now());
             Ok(Change::Write(Box::new(next), IncidentAckOutcome::Noted))
         });
         let outcome = noted.await?.result;

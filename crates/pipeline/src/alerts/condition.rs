@@ -98,6 +98,11 @@ pub enum Condition {
         /// The queue.
         queue: Watched,
     },
+    /// A channel takes no alerts (`channel-failing`). It is reported on the others.
+    ChannelFailing {
+        /// The channel's id, or `mail`.
+        channel: String,
+    },
 }
 
 impl Condition {
@@ -115,6 +120,7 @@ impl Condition {
             Self::Quarantined { .. } => IncidentKind::Quarantined,
             Self::UnknownEvent { .. } => IncidentKind::UnknownEvent,
             Self::GivenUp { .. } | Self::DeadLetters { .. } => IncidentKind::DeadLetter,
+            Self::ChannelFailing { .. } => IncidentKind::ChannelFailing,
         }
     }
 
@@ -153,6 +159,7 @@ impl Condition {
             Self::Quarantined { source, about } => about.as_ref().map_or_else(|| source.clone(), ToString::to_string),
             Self::GivenUp { about, .. } => about.clone(),
             Self::DeadLetters { queue } => queue.to_string(),
+            Self::ChannelFailing { channel } => channel.clone(),
         }
     }
 
@@ -172,7 +179,7 @@ impl Condition {
             | Self::NoEnd { dispatch }
             | Self::MissedDelivery { dispatch } => dispatch.source(),
             Self::NotCompliant { subject } => subject.source(),
-            Self::DeliveriesUnread | Self::DeadLetters { .. } => GRIDBELL,
+            Self::DeliveriesUnread | Self::DeadLetters { .. } | Self::ChannelFailing { .. } => GRIDBELL,
         }
     }
 
@@ -211,7 +218,8 @@ impl Condition {
             | Self::Quarantined { .. }
             | Self::UnknownEvent { .. }
             | Self::GivenUp { .. }
-            | Self::DeadLetters { .. } => false,
+            | Self::DeadLetters { .. }
+            | Self::ChannelFailing { .. } => false,
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     alerts::{
+        channels::log::{self, Calls, Opened, Wanted},
         condition::{Condition, StageReport},
         conditions::{Firing, Resolved, Verdict},
         group::Urgency,
@@ -102,6 +103,7 @@ fn opens(
         mails: BTreeMap::new(),
         notified: notified.map(|known| known.notified.clone()).unwrap_or_default(),
         waiting: None,
+        channels: known.map(|known| log::carried(&known.channels)).unwrap_or_default(),
     };
     let mut decided = Decided { next, occasion: None, opens: true };
     decided.say(firing.news.clone(), Occasion::First, rules, now);
@@ -150,6 +152,7 @@ fn resolves(open: &Incident, resolved: &Resolved, rules: Rules<'_>, now: Timesta
         last_at: now,
         ..open.clone()
     };
+    next.settle_channels(now);
     let mut occasion = None;
     if open.mails.is_empty() {
         // A pending first mail is dropped, unless a deadline has passed meanwhile: people must know that.
@@ -193,6 +196,8 @@ fn lapses(
     }
     let mut decided = opens(known, condition, &firing, rules, now);
     decided.next.status = IncidentStatus::Resolved;
+    // It is over: no channel rings for it.
+    decided.next.settle_channels(now);
     if let Some(waiting) = &mut decided.next.waiting {
         // One mail reports both.
         let over = waiting.stages.last().map(|news| StageReport { stage: RESOLVED.to_owned(), ..news.clone() });
@@ -225,6 +230,11 @@ impl Decided {
             let mut details: Vec<&str> = stages.iter().map(|news| news.detail.as_str()).collect();
             details.dedup();
             next.detail = clip(&details.join("; "), MAX_DETAIL);
+        }
+        if next.calls(now) == Calls::Ring {
+            let names: Vec<String> = stages.iter().map(|news| news.stage.clone()).collect();
+            let wanted = Wanted { channels: rules.channels, without: rules.without, test: rules.test };
+            log::ring(&mut next.channels, &names, wanted, Opened { at: next.opened_at, now });
         }
         next.last_at = now;
         let sorts_by = rules.dispatch.map_or(Timestamp::MAX, |(_, terms)| terms.start);

@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use super::Alert;
 use crate::{
     alerts::{
+        channels::ChannelHealth,
         condition::Condition,
         conditions::{Evidence, QUIET},
     },
-    ports::{Deliveries, Depths, Dispatches, Health, PortError, Ports, Watched},
+    ports::{Deliveries, Depths, Dispatches, Health, Incidents, PortError, Ports, Watched},
 };
 
 impl<P: Ports> Alert<'_, P> {
@@ -47,6 +48,9 @@ impl<P: Ports> Alert<'_, P> {
                 evidence.backlog = self.queues.depth(Watched::Deliveries).await.ok();
             }
             Condition::DeadLetters { queue } => evidence.backlog = Some(self.queues.depth(*queue).await?),
+            Condition::ChannelFailing { channel } => {
+                evidence.channel = self.incidents.channel(&ChannelHealth::key(channel)).await?;
+            }
             Condition::PartsUnsent { .. }
             | Condition::ControllerFailed { .. }
             | Condition::NoEnd { .. }

@@ -6,7 +6,10 @@ use dispatch::Subject;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::alerts::condition::{Condition, StageReport};
+use crate::alerts::{
+    channels::log::{Calls, ChannelLog},
+    condition::{Condition, StageReport},
+};
 
 pub use crate::alerts::kind::IncidentKind;
 
@@ -52,6 +55,9 @@ pub struct Incident {
     /// The pending mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// The messages to each channel besides mail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelLog>,
 }
 
 /// A pending mail.
@@ -90,9 +96,35 @@ impl Incident {
         self.snoozed.as_ref().is_some_and(|snoozed| snoozed.until > now)
     }
 
-    /// Whether it is reviewed each minute: it is open, or has a mail to send.
+    /// Whether it is reviewed each minute: it is open, or has a mail or another message to send.
     pub fn is_reviewed(&self) -> bool {
-        self.status != IncidentStatus::Resolved || self.waiting.is_some()
+        self.status != IncidentStatus::Resolved || self.waiting.is_some() || self.has_message_waiting()
+    }
+
+    /// Whether a message to a channel besides mail is pending.
+    pub fn has_message_waiting(&self) -> bool {
+        self.channels.iter().any(|log| log.waiting.is_some())
+    }
+
+    /// When people were last notified, by mail or on another channel.
+    pub fn notified_at(&self) -> Option<Timestamp> {
+        self.mails.values().chain(self.channels.iter().flat_map(|log| log.sent.values())).copied().max()
+    }
+
+    /// What it asks of its channels.
+    pub(crate) fn calls(&self, now: Timestamp) -> Calls {
+        match self.status {
+            IncidentStatus::Resolved => Calls::Resolved,
+            IncidentStatus::Acknowledged => Calls::Acknowledged,
+            IncidentStatus::Open if self.is_snoozed(now) => Calls::Snoozed,
+            IncidentStatus::Open => Calls::Ring,
+        }
+    }
+
+    /// Makes the pending messages to its channels what it asks for now.
+    pub(crate) fn settle_channels(&mut self, now: Timestamp) {
+        let calls = self.calls(now);
+        self.channels.iter_mut().for_each(|log| log.settle(calls, now));
     }
 }
 

@@ -26,6 +26,8 @@ pub enum IncidentKind {
     DeadLetter,
     /// A provider's list cannot be read: gridbell does not see changes that no webhook announces.
     SourceDown,
+    /// A channel takes no alerts: mail, SNS, PagerDuty or a webhook.
+    ChannelFailing,
 }
 
 impl IncidentKind {
@@ -41,6 +43,7 @@ impl IncidentKind {
             Self::MissedDelivery => "missed-delivery",
             Self::DeadLetter => "dead-letter",
             Self::SourceDown => "source-down",
+            Self::ChannelFailing => "channel-failing",
         }
     }
 }

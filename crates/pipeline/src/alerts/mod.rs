@@ -1,8 +1,10 @@
-//! The alerter: judges conditions, stores incidents, and sends mails at each incident's stages.
+//! The alerter: judges conditions, stores incidents, and sends mails, and messages to other channels, at each incident's
+//! stages.
 //!
 //! It is level-triggered: the state decides, and a hint only triggers the judgement. It writes only the table `alerts`.
 
 mod acknowledge;
+pub mod channels;
 pub mod condition;
 pub mod conditions;
 mod decide;
@@ -16,15 +18,17 @@ mod occasion;
 mod page;
 mod recipients;
 pub mod review;
+mod ring;
 mod stages;
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     alerts::{
+        channels::Ring,
         condition::Condition,
         conditions::Verdict,
         group::{AlertGroup, Urgency},
@@ -44,6 +48,7 @@ pub use page::{AckPages, Page};
 
 use decide::{Decided, decide};
 use notify::JustJudged;
+use ring::Rung;
 use stages::{Rules, published};
 
 /// Incidents judged at the same time.
@@ -77,6 +82,8 @@ pub struct Alert<'a, P: Ports> {
     pub queues: &'a P::Depths,
     /// SES.
     pub mailer: &'a P::Mailer,
+    /// The channels besides mail.
+    pub ringer: &'a P::Ringer,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
     /// Clock and random numbers.
@@ -146,8 +153,11 @@ impl<P: Ports> Alert<'_, P> {
                 failed.extend(ids);
             }
         }
-        for (group, ids) in flushes {
-            if let Err(error) = self.flush(&group, None).await {
+        // At the same time: a channel that is slow for one group does not hold up the mails of another.
+        let sends = flushes.into_iter().map(async |(group, ids)| (self.flush(&group, None).await, group, ids));
+        let sends: Vec<_> = stream::iter(sends).buffer_unordered(AT_ONCE).collect().await;
+        for (done, group, ids) in sends {
+            if let Err(error) = done {
                 tracing::error!(alert.group = group, %error, "left to be delivered again");
                 failed.extend(ids);
             }
@@ -163,6 +173,10 @@ impl<P: Ports> Alert<'_, P> {
         let Judged { incident, record, flush } = self.judge(&hint.condition, cause).await?;
         match (flush, incident) {
             (Some(group), Some(incident)) => self.flush(&group, Some(JustJudged { incident, record })).await,
+            (None, Some(incident)) => {
+                self.ring(vec![Rung { incident, record }]).await;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -173,21 +187,31 @@ impl<P: Ports> Alert<'_, P> {
             let incident = self.incidents.read(&key).await?;
             let Some(incident) = incident.filter(Incident::is_reviewed) else { return Ok(None) };
             let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: true };
-            Ok::<_, PortError>(self.judge(&incident.condition, cause).await?.flush)
+            Ok::<_, PortError>(Some(self.judge(&incident.condition, cause).await?))
         });
         let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
-        let mut groups = std::collections::BTreeSet::new();
+        let (mut groups, mut rung) = (std::collections::BTreeSet::new(), Vec::new());
         for one in judged {
             match one {
-                Ok(group) => groups.extend(group),
+                Ok(None) => {}
+                Ok(Some(Judged { incident, record, flush })) => {
+                    // A flush also rings.
+                    match (flush, incident) {
+                        (Some(group), _) => groups.extend([group]),
+                        (None, incident) => rung.extend(incident.map(|incident| Rung { incident, record })),
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "an incident waits for the next review"),
             }
         }
-        for group in groups {
-            if let Err(error) = self.flush(&group, None).await {
-                tracing::warn!(alert.group = group, %error, "mails wait for the next review");
+        let flushes = async {
+            for group in groups {
+                if let Err(error) = self.flush(&group, None).await {
+                    tracing::warn!(alert.group = group, %error, "mails wait for the next review");
+                }
             }
-        }
+        };
+        join(flushes, self.ring(rung)).await;
     }
 
     async fn judge(&self, condition: &Condition, cause: Cause) -> Result<Judged, PortError> {
@@ -326,6 +350,10 @@ impl<P: Ports> Alert<'_, P> {
         if let Some(waiting) = &mut incident.waiting {
             (waiting.group, waiting.send_at) = (key.clone(), send_at);
         }
+        // What was just added to the channels is sent with the mail.
+        let fresh = |ring: &&mut Ring| ring.failures == 0 && ring.claim.is_none() && ring.since == now;
+        let rings = incident.channels.iter_mut().filter_map(|log| log.waiting.as_mut()).filter(fresh);
+        rings.for_each(|ring| ring.next_at = send_at);
         Ok((send_at <= now).then_some(key))
     }
 

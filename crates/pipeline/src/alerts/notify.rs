@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     AT_ONCE, Alert, Cause, Judged, decide,
     occasion::{Occasion, RESOLVED},
+    ring::Rung,
     stages::{self, Rules, published},
 };
 use crate::{
     alerts::{
+        channels::MAIL,
         condition::StageReport,
         group::{AckLink, AlertGroup, Urgency},
         incident::{Incident, IncidentStatus, Waiting},
@@ -59,6 +61,14 @@ enum Ends {
     Refused,
     /// The rest of the daily quota is reserved for urgent mails.
     Saved,
+}
+
+/// What is known of a flush beside the incidents that are ready.
+struct ReadyState {
+    /// Why an incident could not be judged.
+    failure: Option<PortError>,
+    /// More may wait than one flush reads.
+    is_full: bool,
 }
 
 /// An incident that was just judged.
@@ -141,6 +151,16 @@ impl<P: Ports> Alert<'_, P> {
                 Err(error) => failure = Some(error),
             }
         }
+        // A slow channel does not hold up the mails, nor the group's next ones.
+        let rings = ready.iter().filter(|one| one.incident.has_message_waiting());
+        let rung = rings.map(|one| Rung { incident: one.incident.clone(), record: one.record.clone() }).collect();
+        let mails = self.send_ready(&group, ready, ReadyState { failure, is_full });
+        join(mails, self.ring(rung)).await.0
+    }
+
+    /// Sends the mails of a claimed group, and releases it.
+    async fn send_ready(&self, group: &AlertGroup, mut ready: Vec<Ready>, state: ReadyState) -> Result<(), PortError> {
+        let ReadyState { mut failure, is_full } = state;
         if !ready.is_empty() && !ready.iter().any(|one| one.is_urgent) && self.mailer.is_short().await {
             tracing::warn!(alert.group = group.group, "few mails are left for today: these wait");
             return self.finish(&group.group, &group.write, Ends::Saved).await;
@@ -157,7 +177,7 @@ impl<P: Ports> Alert<'_, P> {
             for number in 1..=total {
                 let next = rest.split_off(rest.len().min(LISTED));
                 let mails = std::mem::replace(&mut rest, next);
-                if let Err(error) = self.send_mails(&group, mails, &to, ListPage { number, of: total }).await {
+                if let Err(error) = self.send_mails(group, mails, &to, ListPage { number, of: total }).await {
                     tracing::error!(alert.group = group.group, %error, "not mailed");
                     failure = Some(error);
                 }
@@ -171,6 +191,10 @@ impl<P: Ports> Alert<'_, P> {
             Ends::Nothing
         };
         self.finish(&group.group, &group.write, ends).await?;
+        if is_sent && failure.is_none() && self.config.has_channels() {
+            let known = self.health(MAIL).await;
+            self.channel_worked(MAIL, known.as_ref()).await;
+        }
         if is_full && failure.is_none() {
             self.flush_later(&group.group, Urgency::New, 0).await?;
         }
@@ -266,13 +290,21 @@ impl<P: Ports> Alert<'_, P> {
 
     async fn send(&self, mail: Option<Mail>) -> Result<(), PortError> {
         match mail {
-            Some(mail) => self.mailer.send(&mail).await,
+            Some(mail) => {
+                let sent = self.mailer.send(&mail).await;
+                if let Err(error) = &sent
+                    && self.config.has_channels()
+                {
+                    self.channel_failed(MAIL, "mail", &error.to_string()).await;
+                }
+                sent
+            }
             None => Ok(()),
         }
     }
 
-    /// Creates the link of a mail. If that fails, the mail is sent without a link.
-    async fn link(&self, incidents: &[(String, Timestamp)], subject: &str, to: &[String]) -> Option<String> {
+    /// Creates the link of a mail or of another message. If that fails, it is sent without a link.
+    pub(super) async fn link(&self, incidents: &[(String, Timestamp)], subject: &str, to: &[String]) -> Option<String> {
         let base = self.public_url?;
         let secret = self.host.secret();
         let link = AckLink {
@@ -329,8 +361,8 @@ impl<P: Ports> Alert<'_, P> {
         record: Option<&SubjectRecord>,
         now: Timestamp,
     ) -> Result<(), PortError> {
-        let dispatch = published(record);
-        let rules = Rules::new(self.config, &next.condition, record, dispatch.as_ref(), now);
+        let (dispatch, condition) = (published(record), next.condition.clone());
+        let rules = Rules::new(self.config, &condition, record, dispatch.as_ref(), now);
         let detail = "it was resolved before the first mail about it was sent".to_owned();
         let news = StageReport { stage: RESOLVED.to_owned(), about: next.about.clone(), detail };
         next.detail.clone_from(&news.detail);

@@ -17,8 +17,8 @@ use crate::{
     },
     config::Config,
     dispatches::record::SubjectRecord,
-    messages::{ByHand, Deadline, ToRetry},
-    ports::{Clock, Dispatches, Incidents, JobQueue, PortError, Ports, Random, WriteError},
+    messages::{ByHand, Deadline, ToAlert, ToRetry},
+    ports::{Clock, Dispatches, Incidents, JobQueue, Lane, PortError, Ports, Random, WriteError},
 };
 
 use form::{Action, Form};
@@ -31,6 +31,9 @@ const MAX_SECRET: usize = 100;
 const SHOWN: usize = 20;
 
 const AT_ONCE: usize = 16;
+
+/// Incidents in one message for a review.
+const MOST_REVIEWED: usize = 100;
 
 /// How often a button is stored again if the other one was pressed at the same time.
 const ATTEMPTS: usize = 4;
@@ -115,6 +118,7 @@ impl<P: Ports> AckPages<'_, P> {
         let outcomes: Vec<Result<IncidentAckOutcome, PortError>> =
             stream::iter(noting).buffered(AT_ONCE).collect().await;
         let outcomes: Vec<IncidentAckOutcome> = outcomes.into_iter().collect::<Result<_, _>>()?;
+        self.pass_on(&link).await;
         let now = self.host.now();
         match self.mark(link, |link| link.used_at.replace(now).is_some()).await? {
             Marked::Ours(link) => {
@@ -150,6 +154,7 @@ impl<P: Ports> AckPages<'_, P> {
         for (incident, opened_at) in &link.incidents {
             acknowledge.note(incident, Some(*opened_at), &format!("{by}, who has curtailed by hand")).await?;
         }
+        self.pass_on(&link).await;
         let now = self.host.now();
         match self.mark(link, |link| link.curtailed_at.replace(now).is_some()).await? {
             Marked::Ours(link) => {
@@ -159,6 +164,18 @@ impl<P: Ports> AckPages<'_, P> {
                 Ok(self.after(&link).await.page(200, "curtailed", Some(&done)))
             }
             Marked::Before(link) => self.used(&link, BEFORE).await,
+        }
+    }
+
+    /// Has the incidents reviewed at once, so that PagerDuty hears of the acknowledgement. If that fails, the review of each
+    /// minute does it.
+    async fn pass_on(&self, link: &AckLink) {
+        if !self.config.has_channels() {
+            return;
+        }
+        let incidents = link.incidents.iter().take(MOST_REVIEWED).map(|(incident, _)| incident.clone()).collect();
+        if let Err(error) = self.job_queue.alert(&ToAlert::Review { incidents }, Lane::CanWait, 0).await {
+            tracing::warn!(%error, "the next review passes the acknowledgement on");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
         incident::{Incident, IncidentStatus},
         mail,
     },
-    config::{Audience, Config},
+    config::{Audience, Channels, Config},
     dispatches::record::SubjectRecord,
 };
 
@@ -39,12 +39,16 @@ pub(super) struct Rules<'a> {
     pub(super) is_time_critical: bool,
     /// The deadline of the dispatch has passed.
     pub(super) deadline_passed: bool,
+    /// The channels that ring besides mail.
+    pub(super) channels: &'a Channels,
+    /// The id of the channel that the incident is about, which does not ring.
+    pub(super) without: Option<&'a str>,
 }
 
 impl<'a> Rules<'a> {
     pub(super) fn new(
         config: &'a Config,
-        condition: &Condition,
+        condition: &'a Condition,
         record: Option<&SubjectRecord>,
         dispatch: Option<&'a (Status, DispatchTerms)>,
         now: Timestamp,
@@ -59,6 +63,8 @@ impl<'a> Rules<'a> {
             may_be_test: false,
             is_time_critical: config.named(source).is_none_or(|source| source.provider.is_time_critical()),
             deadline_passed: matches!(condition, Condition::NotAcknowledged { .. }) || record.is_some_and(is_due),
+            channels: config.channels(source),
+            without: if let Condition::ChannelFailing { channel } = condition { Some(channel) } else { None },
         }
     }
 
@@ -75,16 +81,22 @@ pub(super) fn published(record: Option<&SubjectRecord>) -> Option<(Status, Dispa
     record.and_then(|record| record.state.published())
 }
 
-/// The next stage, and when it is due. Each comes after the first mail; a reminder comes its interval after the latest
-/// mail of any occasion. A pending mail is sent first, unless it is only a reminder.
+/// A mail that is pending for so long cannot be sent. It does not hold up the other channels.
+const STUCK: SignedDuration = SignedDuration::from_secs(60);
+
+/// The next stage, and when it is due. Each comes after the first mail or, if mails cannot be sent, after the first message
+/// to another channel; a reminder comes its interval after the latest mail of any occasion. A pending mail is sent first,
+/// unless it is only a reminder.
 pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Option<(String, Timestamp)> {
     if !is_awaited(incident, rules.test || rules.may_be_test) {
         return None;
     }
-    let mailed_at = incident.mails.values().copied().max()?;
+    let mailed_at = incident.notified_at()?;
     let waiting = incident.waiting.iter().flat_map(|waiting| &waiting.stages);
     let waits = waiting.map(|news| Occasion::of(&news.stage)).max_by_key(|occasion| occasion.weight());
-    if waits.is_some_and(|occasion| !matches!(occasion, Occasion::Reminder(_))) {
+    let is_pending = |stage: &str| incident.waiting.iter().any(|one| one.stages.iter().any(|news| news.stage == stage));
+    let is_stuck = incident.waiting.as_ref().is_some_and(|waiting| waiting.send_at + STUCK < now);
+    if !is_stuck && waits.is_some_and(|occasion| !matches!(occasion, Occasion::Reminder(_))) {
         return None;
     }
     let terms = rules.dispatch.filter(|(status, _)| *status == Status::Scheduled).map(|(_, terms)| terms);
@@ -93,13 +105,13 @@ pub(super) fn next(incident: &Incident, rules: Rules<'_>, now: Timestamp) -> Opt
     }
     let start = terms
         .map(|terms| terms.start)
-        .filter(|start| *start > incident.opened_at && !incident.mails.contains_key(START))
+        .filter(|start| *start > incident.opened_at && !incident.mails.contains_key(START) && !is_pending(START))
         .map(|start| (START.to_owned(), start));
     let step = rules.audience.steps().get(incident.level).map(|step| {
         let at = incident.opened_at + SignedDuration::from_secs(i64::from(step.after_s));
         (format!("escalation {}", incident.level + 1), at)
     });
-    let step = step.filter(|(stage, _)| !incident.mails.contains_key(stage));
+    let step = step.filter(|(stage, _)| !incident.mails.contains_key(stage) && !is_pending(stage));
     let reminders = incident.mails.keys().filter(|stage| matches!(Occasion::of(stage), Occasion::Reminder(_))).count();
     let at = mailed_at + SignedDuration::from_secs(i64::from(rules.remind_s));
     let wanted =

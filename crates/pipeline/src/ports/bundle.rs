@@ -2,7 +2,7 @@
 
 use super::{
     Clock, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, OpenIncidentIndex,
-    ProviderApi, Random, SignalStream,
+    ProviderApi, Random, Ringer, SignalStream,
 };
 
 /// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter.
@@ -28,4 +28,6 @@ pub trait Ports {
     type ProviderApi: ProviderApi;
     /// SES.
     type Mailer: Mailer;
+    /// The channels besides mail.
+    type Ringer: Ringer;
 }

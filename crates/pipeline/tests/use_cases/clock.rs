@@ -183,9 +183,9 @@ fn what_begins_again_awaits_a_person_again() {
 #[test]
 fn a_source_may_have_contacts_of_its_own() {
     let mut config = notified_by(0, vec![step(600, LEAD)]);
-    let own = SourceContacts { email: Some(vec!["voltus@example.com".to_owned()]), escalate: None };
+    let own = SourceContacts { email: Some(vec!["voltus@example.com".to_owned()]), ..SourceContacts::default() };
     config.sources.get_mut("voltus-prod").unwrap().contacts = Some(own);
-    let own = SourceContacts { email: None, escalate: Some(Vec::new()) };
+    let own = SourceContacts { escalate: Some(Vec::new()), ..SourceContacts::default() };
     config.sources.get_mut("leap-prod").unwrap().contacts = Some(own);
     let sim = Simulation::new(1, config);
     let began = sim.now();

@@ -117,7 +117,7 @@ pub(crate) fn digest(subject: &str) -> String {
     }
 }
 
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "dispatch-at-risk",
     "hydration-failing",
     "quarantined",
@@ -127,6 +127,7 @@ const KINDS: [&str; 9] = [
     "missed-delivery",
     "dead-letter",
     "source-down",
+    "channel-failing",
 ];
 
 /// Whether a mail, alone or in a list, reports a failure of that dispatch.

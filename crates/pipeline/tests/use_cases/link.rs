@@ -23,7 +23,7 @@ fn reminded() -> Simulation {
 }
 
 /// The link in a mail, present in its text and its HTML.
-fn link(sim: &Simulation, mail: usize) -> String {
+pub(crate) fn link(sim: &Simulation, mail: usize) -> String {
     let mail = sim.mails()[mail].1.clone();
     let at = mail.text.find(PUBLIC_URL).expect("a link");
     let link: String = mail.text[at..].chars().take_while(|c| !c.is_whitespace()).collect();

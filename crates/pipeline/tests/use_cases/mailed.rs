@@ -67,7 +67,7 @@ fn ends_that_concern_different_people_are_different_mails() {
     fails(&sim, ABOUT);
     pass(&sim, minutes(3));
     sim.config.sources.get_mut("voltus-prod").unwrap().contacts =
-        Some(SourceContacts { email: Some(vec!["voltus@example.com".to_owned()]), escalate: None });
+        Some(SourceContacts { email: Some(vec!["voltus@example.com".to_owned()]), ..SourceContacts::default() });
     fails(&sim, "voltus-prod/other");
     pass(&sim, minutes(1));
     for key in [ABOUT, "voltus-prod/other"] {

@@ -38,6 +38,7 @@ mod receive;
 mod recorded;
 mod retry;
 mod reviews;
+mod rings;
 mod settling;
 mod short_of_time;
 mod sites;

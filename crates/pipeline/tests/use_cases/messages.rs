@@ -8,7 +8,9 @@ use std::{
 use dispatch::{Epoch, Subject};
 use jiff::Timestamp;
 use pipeline::{
+    alerts::channels::{ChannelLog, Ring},
     conditions::{Condition, NotedEvent, StageReport},
+    config::{Channel, Reference},
     group::{AckLink, AlertGroup},
     incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Snoozed, Waiting},
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
@@ -78,6 +80,7 @@ pub(crate) fn conditions() -> Vec<Condition> {
         Condition::UnknownEvent { source: source() },
         Condition::GivenUp { source: source(), about: "voltus-prod, delivery d-1".to_owned() },
         Condition::DeadLetters { queue: Watched::AlertsDead },
+        Condition::ChannelFailing { channel: "pagerduty/0a1b2c3d".to_owned() },
     ]
 }
 
@@ -141,6 +144,20 @@ fn incidents_groups_and_links() {
         sorts_by: Timestamp::MAX,
         stages: vec![news.clone()],
     };
+    let log = ChannelLog {
+        channel: Channel::Webhook { url: "https://a.example.com".to_owned(), secret: Reference::Env("S".to_owned()) },
+        known_as: AT,
+        notified: true,
+        sent: BTreeMap::from([("first".to_owned(), AT)]),
+        waiting: Some(Ring {
+            stages: vec!["start".to_owned()],
+            since: AT,
+            next_at: AT,
+            failures: 2,
+            error: Some("it answered 500".to_owned()),
+            claim: Some(("d-4".to_owned(), AT)),
+        }),
+    };
     for condition in conditions() {
         check(&NotedEvent { condition: condition.clone(), at: AT, news: news.clone() });
         check(&Incident {
@@ -160,6 +177,7 @@ fn incidents_groups_and_links() {
             mails: BTreeMap::from([("first".to_owned(), AT)]),
             notified: BTreeSet::from(["grid-duty@example.com".to_owned()]),
             waiting: Some(waiting.clone()),
+            channels: vec![log.clone()],
         });
     }
     check(&AlertGroup {

@@ -23,7 +23,7 @@ use pipeline::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use simulation::{Reply, Simulation};
+use simulation::{Reply, Simulation, Times, Toxic};
 
 use crate::{
     common::{accepted, config, leap, pass, run_for, thin, voltus},
@@ -83,6 +83,7 @@ fn messages_now() -> Vec<(&'static str, String)> {
 fn rows_now() -> Vec<(&'static str, Value)> {
     let mut config = config();
     config.sources.get_mut("voltus-prod").expect("a source").poll_s = 60;
+    config.signals.heartbeat_s = 60;
     let sim = Simulation::new(7, config);
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 0, 5).to_string())]);
     sim.answers("voltus-prod", "/dispatches/dk2", [Reply::Status(500, None)]);
@@ -92,7 +93,12 @@ fn rows_now() -> Vec<(&'static str, Value)> {
     accepted(&sim, "leap-prod", &leap("ev-1", 12).to_string());
     accepted(&sim, "openvolt-prod", "[]");
     run_for(&sim, 30);
-    pass(&sim, SignedDuration::from_mins(12));
+    pass(&sim, SignedDuration::from_mins(8));
+    // A version is sent, and the next one is pending.
+    sim.fault("signals.send", Toxic::Refuse, Times::Always);
+    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", 1, 7).to_string())]);
+    accepted(&sim, "voltus-prod", &thin("dispatch.update", "dkmq"));
+    pass(&sim, SignedDuration::from_mins(4));
     let mut rows = Vec::new();
     rows.extend(sim.dispatches().all().iter().map(|row| ("record", json!(row))));
     rows.extend(sim.incidents().all().iter().map(|row| ("incident", json!(row))));
@@ -189,5 +195,14 @@ fn a_message_of_a_later_release_is_kept_and_a_person_is_notified() {
         let dead: Vec<String> = sim.queued(Inner::RetriesDead).into_iter().map(|message| message.body).collect();
         assert_eq!(dead, [later], "it waits to be redriven");
         assert!(sim.quarantined().is_empty(), "it is not quarantined as a stranger's");
+    }
+}
+
+#[test]
+fn zz_print() {
+    for (of, is) in rows_now().into_iter().filter(|(of, _)| *of == "record") {
+        if is["subject"] == "heartbeat" || is.get("sent").is_some() {
+            println!("ROW {}", json!({ "of": of, "is": is }));
+        }
     }
 }

@@ -47,6 +47,7 @@ impl<'a> Ports for Hurried<'a> {
     type Incidents = Invocation<'a>;
     type ProviderApi = Invocation<'a>;
     type Mailer = Invocation<'a>;
+    type Ringer = Invocation<'a>;
 }
 
 impl Random for Hurried<'_> {

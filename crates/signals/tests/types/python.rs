@@ -15,23 +15,23 @@ const KEYWORDS: [&str; 1] = ["with"];
 
 /// The whole file: objects first, because the names of other types are evaluated at once.
 pub(crate) fn file(definitions: &[Definition]) -> String {
-    let (mut objects, mut names) = (String::new(), String::new());
+    let (mut objects, mut names) = (String::new(), Vec::new());
     for one in definitions {
         collect(one, &mut objects, &mut names);
     }
-    format!("{HEAD}{objects}\n\n{}", names.trim_start())
+    format!("{HEAD}{objects}\n\n{}", names.concat().trim_start())
 }
 
-fn collect(Definition { name, doc, shape }: &Definition, objects: &mut String, names: &mut String) {
+fn collect(Definition { name, doc, shape }: &Definition, objects: &mut String, names: &mut Vec<String>) {
     match shape {
         Shape::Object(fields) => *objects += &object(name, doc, fields),
-        Shape::Alias(of) => *names += &format!("\n# {doc}\n{name} = {}\n", written(of)),
+        Shape::Alias(of) => names.push(format!("\n# {doc}\n{name} = {}\n", written(of))),
         Shape::Choice(all) => {
             for one in all {
                 collect(one, objects, names);
             }
             let all: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
-            *names += &format!("\n# {doc}\n{name} = Union[{}]\n", all.join(", "));
+            names.push(format!("\n# {doc}\n{name} = Union[{}]\n", all.join(", ")));
         }
     }
 }

@@ -6,11 +6,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Event, Line, Name, Numbered, ProviderTimeline, StreamStory, deadlines, end, mails::Mails, signals::Signals,
+    About, Event, Line, Name, Numbered, ProviderTimeline, StreamStory, deadlines, end,
+    mails::Mails,
+    rings::{self, Rings},
+    signals::Signals,
 };
 
 /// The known circumstances of a history, which excuse some violations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent circumstance")]
 pub struct Circumstances {
     /// A controller acknowledges and does not only read.
     pub acknowledges: bool,
@@ -24,6 +28,12 @@ pub struct Circumstances {
     /// slow.
     #[serde(default)]
     pub slack_s: u32,
+    /// How many channels ring besides mail.
+    #[serde(default)]
+    pub channels: usize,
+    /// Whether test traffic rings too.
+    #[serde(default)]
+    pub ring_tests: bool,
 }
 
 /// A violated invariant.
@@ -63,6 +73,7 @@ pub struct Checker {
     pub(super) accepted: Vec<Accepted>,
     pub(super) signals: Signals,
     pub(super) mails: Mails,
+    rings: Rings,
     /// Subject and version → when its acknowledgement was noted.
     pub(super) noted: BTreeMap<(String, Numbered), Timestamp>,
     /// Source and body.
@@ -89,6 +100,7 @@ impl Checker {
             accepted: Vec::new(),
             signals: Signals::default(),
             mails: Mails::default(),
+            rings: Rings::default(),
             noted: BTreeMap::new(),
             quarantined: Vec::new(),
             dead: Vec::new(),
@@ -125,13 +137,25 @@ impl Checker {
                 let secret = self.no_secret("a signal", body);
                 return secret.or_else(|| self.signals.takes(at, event, (&self.dispatches, &self.streams)).err());
             }
-            Event::Incident { row } => return self.mails.written(row),
+            Event::Incident { row } => {
+                let before = self.mails.before(row);
+                let broken = rings::written(before, row, &self.dispatches, &self.circumstances);
+                return broken.or_else(|| self.mails.written(row));
+            }
+            Event::Ring { channel, invocation, body } => {
+                let accepted = rings::Accepted { channel, invocation: *invocation, body };
+                let secret = self.no_secret(channel, &body.to_string());
+                return secret.or_else(|| self.rings.takes(&accepted, &self.dispatches, &self.circumstances));
+            }
             Event::Mail { subject, text, html } => {
                 let secret = self.no_secret(subject, text).or_else(|| self.no_secret(subject, html));
                 let excused = self.circumstances.ours_fail && !self.is_complete;
                 return secret.or_else(|| self.mails.takes(at, (subject, text), &self.dispatches, excused));
             }
-            Event::MailRepeats => self.mails.repeats += 1,
+            Event::MailRepeats { invocation } => {
+                self.mails.repeats += 1;
+                self.rings.trouble(*invocation);
+            }
             Event::TimeOut => self.timed_out = self.timed_out.saturating_add(1),
             Event::Noted { subject, version } => {
                 self.noted.entry((subject.clone(), *version)).or_insert(at);

@@ -95,6 +95,9 @@ fn incidents(seen: &Checker) -> Vec<Broken> {
             }
             continue;
         }
+        if row.has_message_waiting() {
+            found.push(Broken::new("ring-arrives", &row.incident, "a message to a channel still waits"));
+        }
         // An incident that was resolved before its first mail needs no mail.
         if !row.mails.is_empty() && !row.mails.contains_key("resolved") {
             found.push(Broken::new("incident-closes", &row.incident, "no mail said that it is resolved"));

@@ -77,6 +77,11 @@ impl Mails {
         None
     }
 
+    /// The same occurrence of an incident as it was written before.
+    pub(super) fn before(&self, row: &Incident) -> Option<&Incident> {
+        self.rows.get(&row.incident).filter(|before| before.opened_at == row.opened_at)
+    }
+
     /// A stage whose mail was sent does not wait again within the same incident.
     pub(super) fn written(&mut self, row: &Incident) -> Option<Broken> {
         let before = self.rows.get(&row.incident).filter(|before| before.opened_at == row.opened_at);

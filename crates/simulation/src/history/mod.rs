@@ -12,6 +12,7 @@ mod expected;
 mod heartbeats;
 mod mails;
 mod provider_timeline;
+mod rings;
 mod signals;
 
 use std::{borrow::Cow, fmt};
@@ -129,8 +130,22 @@ pub enum Event {
         /// The same as HTML.
         html: String,
     },
-    /// A mail may be sent twice: the alerter died, or one of its calls failed or was repeated.
-    MailRepeats,
+    /// A channel besides mail accepted a message.
+    Ring {
+        /// The channel.
+        channel: String,
+        /// The invocation that sent it.
+        invocation: u64,
+        /// The message, as a webhook gets it.
+        body: Value,
+    },
+    /// A mail, or a message to another channel, may be sent twice: the alerter died, or one of its calls failed or was
+    /// repeated.
+    MailRepeats {
+        /// The invocation of the alerter, if known.
+        #[serde(default)]
+        invocation: Option<u64>,
+    },
     /// An invocation timed out: its messages come again after their visibility timeout.
     TimeOut,
     /// A controller's acknowledgement was noted.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
+    alerts::channels::ChannelHealth,
     conditions::{Condition, Evidence, NotedEvent, QUIET, Verdict},
     config::Config,
     incident::IncidentStatus,
@@ -92,6 +93,11 @@ fn evidence(state: &mut State, config: &Config, condition: &Condition, now: Time
         events,
         backlog: Some(backlog),
         answered: state.answered.map(|answered| answered.sent_at),
+        channel: if let Condition::ChannelFailing { channel } = condition {
+            state.channels.get(&ChannelHealth::key(channel))
+        } else {
+            None
+        },
         has_acknowledgements: config.deadlines_for(&source, &programs).acknowledge,
     }
 }

@@ -164,6 +164,21 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
     report
 }
 
+/// The kinds of channels that ring besides mail.
+pub(super) const CHANNELS: [&str; 3] = ["sns", "pagerduty", "webhook"];
+
+fn channels(scenario: &Scenario) -> serde_json::Value {
+    let channel = |kind: &str| match kind {
+        "sns" => json!({ "kind": kind, "topic": "arn:aws:sns:us-east-1:123456789012:grid-duty" }),
+        "pagerduty" => {
+            json!({ "kind": kind, "key": "ssm:/gridbell/pagerduty", "url": "https://events.pagerduty.com/v2/enqueue" })
+        }
+        _ => json!({ "kind": kind, "url": "https://chat.example.com/gridbell", "secret": "ssm:/gridbell/chat" }),
+    };
+    let to = CHANNELS.into_iter().filter(|_| scenario.rings.on).map(channel).collect::<Vec<_>>();
+    json!({ "to": to, "ring_tests": scenario.rings.tests })
+}
+
 /// A configuration with every provider, in production and sandbox.
 fn config(scenario: &Scenario) -> Config {
     let tokens = [TokenHash::of("the-token-of-yesterday"), TokenHash::of(TOKEN)];
@@ -185,6 +200,7 @@ fn config(scenario: &Scenario) -> Config {
         "contacts": {
             "email": ["grid-duty@example.com"], "from": "gridbell@example.com",
             "escalate": [{ "after_s": 1_800, "email": ["head-of-grid@example.com"] }],
+            "channels": channels(scenario),
         },
         "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },
         "signals": { "heartbeat_s": scenario.heartbeat_s },

@@ -52,7 +52,7 @@ impl<'w> Driver<'w> {
             );
             // With a clock this wrong, another invocation's claim seems expired and its mail overdue.
             if function == Function::Alerter && live.skew(number).abs() > CLOCKS_DIFFER {
-                live.seen.push(Line { at: now, event: history::Event::MailRepeats });
+                live.seen.push(Line { at: now, event: history::Event::MailRepeats { invocation: Some(number) } });
             }
             live.strikes(FaultKind::ColdStart)
         });
@@ -111,7 +111,7 @@ impl<'w> Driver<'w> {
             live.journal.note(now, "died", || json!({ "invocation": number, "why": why }));
             let time_out = (why == TIME_OUT).then_some(history::Event::TimeOut);
             let alerter = matches!(purpose, Purpose::Batch(Inner::Alerts | Inner::Reviews, _))
-                .then_some(history::Event::MailRepeats);
+                .then_some(history::Event::MailRepeats { invocation: Some(number) });
             live.seen.extend(time_out.into_iter().chain(alerter).map(|event| Line { at: now, event }));
         });
         self.ended(purpose, None, now);

@@ -44,6 +44,9 @@ pub(crate) struct Live {
     paces: BTreeMap<u64, Pace>,
 }
 
+/// The longest time that a channel may take for a message, in milliseconds.
+const SLOWEST_CHANNEL_MS: u64 = 3_000;
+
 /// The time from the schedule through the queue to the end of a poll, including one delayed by `Retry-After`.
 const POLL_TAKES: SignedDuration = SignedDuration::from_mins(4);
 
@@ -126,6 +129,9 @@ impl Live {
             let most_ms = if self.strikes(FaultKind::Slow) { 4_900 } else { 300 };
             rest_ms = 20 + self.random.up_to(most_ms);
         }
+        if port.starts_with("channel.") && side == Side::Before && self.strikes(FaultKind::ChannelSlow) {
+            rest_ms += self.random.up_to(SLOWEST_CHANNEL_MS);
+        }
         if self.strikes(FaultKind::Stall) {
             rest_ms += [1_000, 5_000, 15_000, 25_000][self.random.place(4)];
         }
@@ -136,7 +142,8 @@ impl Live {
     pub(crate) fn strike(&mut self, call: &Call) -> Option<Toxic> {
         let toxic = self.toxic(call);
         if toxic.is_some() && call.function == Function::Alerter {
-            self.seen.push(Line { at: call.at, event: Event::MailRepeats });
+            let invocation = Some(call.invocation);
+            self.seen.push(Line { at: call.at, event: Event::MailRepeats { invocation } });
         }
         toxic
     }
@@ -235,7 +242,9 @@ impl State {
     pub(crate) fn ails(&self) -> Option<String> {
         let fails = |poll: &&PollState| poll.under_way || poll.failing.is_some();
         let is_open = |row: &&Incident| {
-            row.waiting.is_some() || row.status != IncidentStatus::Resolved && resolves(&row.condition)
+            row.waiting.is_some()
+                || row.has_message_waiting()
+                || row.status != IncidentStatus::Resolved && resolves(&row.condition)
         };
         let poll = self.polls.rows().find(fails).map(|poll| format!("polls of {}", poll.source));
         poll.or_else(|| self.incidents.rows().find(is_open).map(|row| row.incident.clone()))

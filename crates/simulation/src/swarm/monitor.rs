@@ -7,12 +7,13 @@ use pipeline::{
 };
 
 use super::{
+    driver::CHANNELS,
     live::Live,
     model::SECRETS,
     scenario::{FaultKind, Scenario},
 };
 use crate::{
-    Inner, Sent, Simulation,
+    Inner, Rung, Sent, Simulation,
     history::{Broken, Checker, Circumstances, Event, Line},
     sim::State,
 };
@@ -23,6 +24,7 @@ pub(super) struct Monitor {
     checker: Checker,
     signals: usize,
     mails: usize,
+    rings: usize,
 }
 
 impl Monitor {
@@ -37,6 +39,8 @@ impl Monitor {
             ours_fail: scenario.kinds().any(FaultKind::is_ours),
             heals_at: scenario.heals_at,
             slack_s: slack_s(scenario),
+            channels: if scenario.rings.on { CHANNELS.len() } else { 0 },
+            ring_tests: scenario.rings.tests,
         });
         monitor.checker = monitor.checker.polling(polls).complete();
         let dispatches = live.model.dispatches.iter().cloned().map(|story| Event::Dispatch { story });
@@ -50,7 +54,7 @@ impl Monitor {
 
     fn of(circumstances: Circumstances) -> Self {
         let secrets = SECRETS.iter().map(|secret| (*secret).to_owned()).collect();
-        Self { checker: Checker::new(circumstances, secrets), signals: 0, mails: 0 }
+        Self { checker: Checker::new(circumstances, secrets), signals: 0, mails: 0, rings: 0 }
     }
 
     fn check(&mut self, entry: &Line, live: &mut Live) -> Option<Broken> {
@@ -87,6 +91,12 @@ impl Monitor {
             lines.push(Line { at: *at, event: Event::Mail { subject, text, html } });
         }
         self.mails = state.mails.len();
+        for Rung { at, invocation, channel, message } in &state.rings[self.rings..] {
+            let body = serde_json::to_value(message).unwrap_or_default();
+            let (at, invocation) = (*at, *invocation);
+            lines.push(Line { at, event: Event::Ring { channel: channel.id(), invocation, body } });
+        }
+        self.rings = state.rings.len();
         lines
     }
 

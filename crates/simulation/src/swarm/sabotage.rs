@@ -90,6 +90,8 @@ saboteurs! {
     HeartbeatNamesStored "heartbeat-names-stored",
     /// A heartbeat leaves out the dispatch that starts first.
     HeartbeatLeavesOut "heartbeat-leaves-out",
+    /// A channel accepts a message, and that is taken for a refusal.
+    RingAnswerIgnored "ring-answer-ignored",
 }
 
 impl Saboteur {

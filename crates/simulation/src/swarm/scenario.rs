@@ -107,6 +107,10 @@ kinds! {
     Storm "storm",
     /// The indexes of the table `dispatches` show a write late.
     IndexLag "index-lag",
+    /// SNS, PagerDuty, the webhook, or all of them refuse every message for minutes.
+    ChannelDown "channel-down",
+    /// These channels take seconds.
+    ChannelSlow "channel-slow",
 }
 
 impl FaultKind {
@@ -196,6 +200,16 @@ pub(crate) struct Scenario {
     pub(crate) index_lag_ms: u64,
     /// How often a heartbeat signal is sent, in seconds; 0: never.
     pub(crate) heartbeat_s: u32,
+    pub(crate) rings: Rings,
+}
+
+/// The channels besides mail.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rings {
+    /// SNS, PagerDuty and a webhook ring …
+    pub(crate) on: bool,
+    /// … for test traffic too.
+    pub(crate) tests: bool,
 }
 
 /// The services that an outage can affect, by the start of their ports' names.
@@ -219,14 +233,19 @@ const INDEXES: [(&str, &[&str]); 7] = [
 const NEW_ACCOUNT: usize = 10;
 const OF_EACH_MAPPING: usize = 2;
 
+/// The ports of the channels besides mail; the last one stands for all.
+const CHANNEL_PORTS: [&str; 4] = ["channel.sns", "channel.pagerduty", "channel.webhook", "channel."];
+
 /// Kinds drawn after all others, so that a new kind leaves the other draws unchanged.
-const DRAWN_LAST: [FaultKind; 6] = [
+const DRAWN_LAST: [FaultKind; 8] = [
     FaultKind::Restore,
     FaultKind::Release,
     FaultKind::HotIndex,
     FaultKind::Account,
     FaultKind::Storm,
     FaultKind::IndexLag,
+    FaultKind::ChannelDown,
+    FaultKind::ChannelSlow,
 ];
 
 /// The source of a storm.
@@ -287,6 +306,7 @@ impl Scenario {
             storm: 0,
             index_lag_ms: 0,
             heartbeat_s: 0,
+            rings: Rings::default(),
         };
         // Drawn last, so that the seeds from before these kinds still find the same.
         scenario.signal_limit_bytes = (random.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
@@ -297,12 +317,7 @@ impl Scenario {
             scenario.rates.insert(FaultKind::Restore, 1);
         }
         if random.up_to(29) == 0 && !without.contains(&FaultKind::Storm) {
-            scenario.storm = 10 + random.place(30);
-            // As in the template: no mapping waits for more messages, and each runs several invocations.
-            (scenario.window_ms, scenario.concurrency) = (0, 3);
-            scenario.rates.insert(FaultKind::Storm, 1);
-            let until = (begins_at + minutes(11 + random.up_to(8))).min(scenario.heals_at);
-            scenario.down.push(Outage { of: STORM, from: begins_at, until });
+            scenario.storms(random, begins_at);
         }
         scenario.follow_aws(random, begins_at, |kind, random: &mut Seed| {
             random.up_to(999) < share && !ours_work && !without.contains(&kind)
@@ -310,6 +325,34 @@ impl Scenario {
         scenario.lag_indexes(random, without);
         scenario.heartbeat_s = [0, 0, 60, 300][random.place(4)];
         scenario
+            .ring(random, begins_at, |kind, random: &mut Seed| random.up_to(999) < share && !without.contains(&kind));
+        scenario
+    }
+
+    /// Draws whether channels ring besides mail, and how they fail. That is no failure of our own services: mails come in
+    /// time all the same.
+    fn ring(&mut self, random: &mut Seed, begins_at: Timestamp, is_on: impl Fn(FaultKind, &mut Seed) -> bool) {
+        let minutes = |minutes: u64| SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(0));
+        self.rings = Rings { on: random.up_to(2) > 0, tests: random.up_to(2) == 0 };
+        let (of, from) = (CHANNEL_PORTS[random.place(CHANNEL_PORTS.len())], begins_at + minutes(random.up_to(20)));
+        let until = (from + minutes(1 + random.up_to(9))).min(self.heals_at);
+        if is_on(FaultKind::ChannelDown, random) && self.rings.on {
+            self.outages.push(Outage { of, from, until });
+            self.rates.insert(FaultKind::ChannelDown, 1);
+        }
+        if is_on(FaultKind::ChannelSlow, random) && self.rings.on {
+            self.rates.insert(FaultKind::ChannelSlow, 200);
+        }
+    }
+
+    fn storms(&mut self, random: &mut Seed, begins_at: Timestamp) {
+        self.storm = 10 + random.place(30);
+        // As in the template: no mapping waits for more messages, and each runs several invocations.
+        (self.window_ms, self.concurrency) = (0, 3);
+        self.rates.insert(FaultKind::Storm, 1);
+        let minutes = i64::try_from(11 + random.up_to(8)).unwrap_or(0);
+        let until = (begins_at + SignedDuration::from_mins(minutes)).min(self.heals_at);
+        self.down.push(Outage { of: STORM, from: begins_at, until });
     }
 
     fn lag_indexes(&mut self, random: &mut Seed, without: &[FaultKind]) {

@@ -66,12 +66,13 @@ pub(crate) fn ordered(mut incidents: Vec<Incident>) -> Vec<Incident> {
 
 /// Rank by how soon sites may miss a dispatch; the most urgent has the lowest.
 fn urgency(incident: &Incident) -> usize {
-    const ORDER: [IncidentKind; 9] = [
+    const ORDER: [IncidentKind; 10] = [
         IncidentKind::DispatchAtRisk,
         IncidentKind::NotCompliant,
         IncidentKind::HydrationFailing,
         IncidentKind::Credentials,
         IncidentKind::SourceDown,
+        IncidentKind::ChannelFailing,
         IncidentKind::Quarantined,
         IncidentKind::UnknownEvent,
         IncidentKind::DeadLetter,
@@ -106,12 +107,19 @@ pub(super) fn text(incidents: &[IncidentView], clock: &Clockface, paint: Paint) 
     show::table(&["incident", "status", since.as_str(), "last", "mails", "what"], &["what"], rows)
 }
 
-/// The number of mails sent, and when the pending one is sent.
+/// The number of mails sent, when the pending one is sent, and how many other channels were reached.
 fn mails(incident: &IncidentView, clock: &Clockface) -> String {
     let sent = incident.mails.len();
-    match incident.next_mail_at {
+    let mails = match incident.next_mail_at {
         None => sent.to_string(),
         Some(at) => format!("{sent}, next {}", clock.off(at)),
+    };
+    let rung = incident.channels.iter().filter(|channel| !channel.sent.is_empty()).count();
+    let failing = incident.channels.iter().filter(|channel| channel.error.is_some()).count();
+    match (rung, failing) {
+        (0, 0) => mails,
+        (rung, 0) => format!("{mails}; rang {rung}"),
+        (rung, failing) => format!("{mails}; rang {rung}, {failing} fail"),
     }
 }
 

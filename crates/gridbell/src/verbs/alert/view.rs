@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use pipeline::alerts::channels::ChannelLog;
 use pipeline::incident::{Acknowledged, Incident, IncidentKind, IncidentStatus, Snoozed};
 use serde::Serialize;
 
@@ -31,6 +32,32 @@ pub(crate) struct IncidentView {
     pub(crate) notified: BTreeSet<String>,
     /// When the pending mail is sent.
     pub(crate) next_mail_at: Option<Timestamp>,
+    /// The channels besides mail.
+    pub(crate) channels: Vec<ChannelView>,
+}
+
+/// A channel besides mail, and what it got of an incident.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ChannelView {
+    /// Its name for people.
+    pub(crate) channel: String,
+    /// Sent messages: stage → when the channel accepted the message.
+    pub(crate) sent: BTreeMap<String, Timestamp>,
+    /// The stages of the pending message.
+    pub(crate) waiting: Vec<String>,
+    /// Why it was not accepted yet.
+    pub(crate) error: Option<String>,
+}
+
+impl ChannelView {
+    fn of(log: &ChannelLog) -> Self {
+        Self {
+            channel: log.channel.to_string(),
+            sent: log.sent.clone(),
+            waiting: log.waiting.iter().flat_map(|ring| ring.stages.clone()).collect(),
+            error: log.waiting.as_ref().and_then(|ring| ring.error.clone()),
+        }
+    }
 }
 
 impl IncidentView {
@@ -51,6 +78,7 @@ impl IncidentView {
             mails: incident.mails.clone(),
             notified: incident.notified.clone(),
             next_mail_at: incident.waiting.as_ref().map(|waiting| waiting.send_at),
+            channels: incident.channels.iter().map(ChannelView::of).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     diff::{Change, changes},
     fleet::Deployed,
     rollout::{self, Wanted, roll_out},
-    shipped::{Shipped, complete},
+    shipped::{Allowed, Shipped, complete},
 };
 use crate::{
     console::{Console, Place, StackInfo, Which},
@@ -88,8 +88,7 @@ impl Apply {
     async fn wanted(&self, console: &Console, stack: &StackInfo, running: &Config) -> Result<Shipped> {
         let Some(number) = self.version else {
             let local = matches!(console.place, Place::Local { .. });
-            let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
-            return complete(File::load(&self.config)?.config, running, local, secrets);
+            return complete(File::load(&self.config)?.config, running, Allowed::of(stack, local));
         };
         let version = console.configurations().version(number).await.map_err(|error| console.refusal(error))?;
         let Some(version) = version else {
@@ -134,8 +133,7 @@ fn lies_in(address: &str, identity: &str) -> bool {
 
 /// The number of keys that differ between a file, completed as for an apply, and the running configuration.
 pub(crate) fn differences(file: &Path, running: &Config, stack: &StackInfo, local: bool) -> Result<usize> {
-    let secrets = stack.parameters.get("SecretsPrefix").map(String::as_str);
-    let shipped = complete(File::load(file)?.config, running, local, secrets)?;
+    let shipped = complete(File::load(file)?.config, running, Allowed::of(stack, local))?;
     Ok(changes(&serde_json::to_value(running)?, &serde_json::to_value(&shipped.config)?).len())
 }
 

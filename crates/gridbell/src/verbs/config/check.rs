@@ -134,6 +134,11 @@ fn alerts(out: &mut String, contacts: &Contacts) {
     for step in &contacts.escalate {
         let _ = writeln!(out, "    after {} s also to {}", step.after_s, step.email.join(", "));
     }
+    if !contacts.channels.is_empty() {
+        let names = contacts.channels.to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let tests = if contacts.channels.ring_tests { ", tests too" } else { ", but not for tests" };
+        let _ = writeln!(out, "    rings {names}{tests}");
+    }
 }
 
 /// The first few of a list.

@@ -67,6 +67,17 @@ pub(crate) enum Known {
     Waiting { incident: String, stage: String, send_at: Timestamp },
     /// SES accepted a mail.
     Mailed { incident: String, stage: String },
+    /// A channel besides mail accepted a message.
+    Rung { incident: String, stage: String, channel: String },
+    /// A channel besides mail has not accepted a message yet.
+    Rings {
+        incident: String,
+        stage: String,
+        channel: String,
+        failures: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
     /// A person acknowledged an incident.
     AcknowledgedBy { incident: String, by: String },
     /// A person snoozed an incident.
@@ -100,8 +111,8 @@ impl Event {
             Self::Recorded(_) | Self::Known(Known::Acknowledged { .. }) => 3,
             Self::Known(Known::Unsent { .. }) => 4,
             Self::Known(Known::Opened { .. }) => 5,
-            Self::Known(Known::Waiting { .. }) => 6,
-            Self::Known(Known::Mailed { .. }) => 7,
+            Self::Known(Known::Waiting { .. } | Known::Rings { .. }) => 6,
+            Self::Known(Known::Mailed { .. } | Known::Rung { .. }) => 7,
             Self::Known(Known::AcknowledgedBy { .. } | Known::SnoozedBy { .. }) => 8,
             Self::Known(Known::Resolved { .. }) => 9,
             Self::Known(Known::Retry { .. }) => 10,
@@ -164,6 +175,16 @@ impl fmt::Display for Known {
                 write!(f, "a mail about {incident} ({stage}) waits to be sent at {send_at:.0}")
             }
             Self::Mailed { incident, stage } => write!(f, "SES accepted a mail about {incident} ({stage})"),
+            Self::Rung { incident, stage, channel } => {
+                write!(f, "{channel} accepted a message about {incident} ({stage})")
+            }
+            Self::Rings { incident, stage, channel, failures, error } => {
+                write!(
+                    f,
+                    "{channel} has not accepted a message about {incident} ({stage}) yet, after {failures} failures"
+                )?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
+            }
             Self::AcknowledgedBy { incident, by } => write!(f, "{by} acknowledged {incident}"),
             Self::SnoozedBy { incident, by, until } => write!(f, "{by} has {incident} wait until {until:.0}"),
             Self::Resolved { incident, detail } => write!(f, "{incident} resolved: {detail}"),

@@ -7,8 +7,8 @@ use aws::dynamo::{Failing, QuarantinedJob, StoredJob};
 use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::{
-    conditions::Condition, incident::Incident, job::JobKind, ports::Dispatches, record::SubjectRecord,
-    timeline::Event as Recorded,
+    alerts::channels::ChannelLog, conditions::Condition, incident::Incident, job::JobKind, ports::Dispatches,
+    record::SubjectRecord, timeline::Event as Recorded,
 };
 use serde_json::json;
 
@@ -181,6 +181,7 @@ fn of_incident(incident: &Incident) -> Vec<Step> {
         };
         steps.extend(waiting.stages.iter().map(|news| waits(&news.stage)));
     }
+    steps.extend(incident.channels.iter().flat_map(|log| of_channel(&incident.incident, log)));
     if let Some(by) = &incident.acknowledged {
         steps.push(step(by.at, Known::AcknowledgedBy { incident: name(), by: by.by.clone() }));
     }
@@ -191,6 +192,24 @@ fn of_incident(incident: &Incident) -> Vec<Step> {
         steps.push(step(at, Known::Resolved { incident: name(), detail: incident.detail.clone() }));
     }
     steps
+}
+
+/// What a channel besides mail got of an incident, and what it will get.
+fn of_channel(incident: &str, log: &ChannelLog) -> Vec<Step> {
+    let (incident, channel) = (|| incident.to_owned(), || log.channel.to_string());
+    let sent = log
+        .sent
+        .iter()
+        .map(|(stage, at)| step(*at, Known::Rung { incident: incident(), stage: stage.clone(), channel: channel() }));
+    let waits = log.waiting.iter().flat_map(|ring| {
+        let (failures, error) = (ring.failures, ring.error.clone());
+        let rings = move |stage: &String| {
+            let (incident, stage, channel, error) = (incident(), stage.clone(), channel(), error.clone());
+            step(ring.since, Known::Rings { incident, stage, channel, failures, error })
+        };
+        ring.stages.iter().map(rings)
+    });
+    sent.chain(waits).collect()
 }
 
 pub(super) fn text(steps: &[Step], clock: &Clockface, paint: Paint) -> String {
@@ -204,6 +223,8 @@ pub(super) fn text(steps: &[Step], clock: &Clockface, paint: Paint) -> String {
                 | Known::Due { .. }
                 | Known::Waiting { .. }
                 | Known::Mailed { .. }
+                | Known::Rung { .. }
+                | Known::Rings { .. }
                 | Known::SnoozedBy { .. } => paint.warn(&name),
                 Known::Acknowledged { .. } | Known::AcknowledgedBy { .. } | Known::Resolved { .. } => paint.good(&name),
                 Known::Received {} | Known::Retry { .. } | Known::Starts { .. } | Known::Ends {} => name,

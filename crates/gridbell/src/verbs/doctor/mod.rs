@@ -1,6 +1,7 @@
 //! `doctor`: shows on one screen what would block a dispatch, and how to fix it.
 
 mod amazon;
+mod channels;
 mod endpoint;
 mod flow;
 mod functions;
@@ -184,6 +185,7 @@ async fn examine(examined: &Examined<'_>, sends_mail: bool) -> Vec<CheckResult> 
         endpoint::checks(examined),
         registered::checks(examined),
         amazon::checks(examined),
+        channels::checks(examined),
         lambda::checks(examined),
         if sends_mail { mail::checks(examined) } else { Vec::new() },
         flow::checks(examined),

@@ -119,6 +119,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
             @if !incident.notified.is_empty() { (field("Notified", incident.notified.iter().map(|to| name(to)).collect::<Vec<_>>().join(", "))) }
         }
         (mails(&incident, &clock))
+        (channels(&incident, &clock))
     };
     let summary = format!("{}: {}", word(&incident.status), incident.detail);
     Ok(Page::new(Section::Incidents, &incident.incident, summary, main))
@@ -153,6 +154,34 @@ fn snooze(app: &App, incident: &Incident) -> Markup {
                 (select("span", "For", &spans, "30m"))
                 label { span { "Your name" } input name="by" value=(name(&user)) required maxlength="200" autocomplete="name"; }
                 button type="submit" { "Snooze" }
+            }
+        }
+    }
+}
+
+/// What the channels besides mail got.
+fn channels(incident: &Incident, clock: &Clockface) -> Markup {
+    html! {
+        @if !incident.channels.is_empty() {
+            section aria-labelledby="channels" {
+                h2 #channels { "Other channels" }
+                table.list {
+                    (head(&["Channel", "Stage", "Sent"]))
+                    tbody {
+                        @for log in &incident.channels {
+                            @for (stage, at) in &log.sent {
+                                tr { th scope="row" { (name(&log.channel.to_string())) } td data-label="Stage" { (name(stage)) } td data-label="Sent" { (full(clock, *at)) } }
+                            }
+                            @if let Some(ring) = &log.waiting {
+                                tr.ahead {
+                                    th scope="row" { (name(&log.channel.to_string())) }
+                                    td data-label="Stage" { (name(&ring.stages.join(", "))) }
+                                    td data-label="Sent" { "waits: " (full(clock, ring.next_at)) @if let Some(error) = &ring.error { ": " (line(error)) } }
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
     }

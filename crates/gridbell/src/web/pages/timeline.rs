@@ -45,6 +45,8 @@ fn kind(event: &Event) -> &'static str {
             | Known::Due { .. }
             | Known::Waiting { .. }
             | Known::Mailed { .. }
+            | Known::Rung { .. }
+            | Known::Rings { .. }
             | Known::SnoozedBy { .. } => "warn",
             Known::Acknowledged { .. } | Known::AcknowledgedBy { .. } | Known::Resolved { .. } => "good",
             Known::Received {} | Known::Retry { .. } | Known::Starts { .. } | Known::Ends {} => "past",

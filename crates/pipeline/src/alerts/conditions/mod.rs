@@ -18,8 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) use controller::ends_at;
 
 use crate::{
-    dispatches::record::SubjectRecord, polling::state::PollState, ports::Refusal, queues::Backlog,
-    retry::state::RetryState,
+    alerts::channels::ChannelHealth, dispatches::record::SubjectRecord, polling::state::PollState, ports::Refusal,
+    queues::Backlog, retry::state::RetryState,
 };
 
 pub use crate::alerts::condition::{Condition, FIRST_STAGE, GRIDBELL, NotedEvent, StageReport};
@@ -53,6 +53,7 @@ impl Condition {
                 events::in_window(&evidence.events, now)
             }
             Self::DeadLetters { queue } => services::dead_letters(*queue, evidence.backlog, asked, now),
+            Self::ChannelFailing { .. } => services::channel_failing(evidence.channel.as_ref(), now),
         }
     }
 }
@@ -74,6 +75,8 @@ pub struct Evidence {
     pub backlog: Option<Backlog>,
     /// The latest heartbeat that the hydrator answered.
     pub answered: Option<Timestamp>,
+    /// The state of the channel that the condition is about.
+    pub channel: Option<ChannelHealth>,
     /// A controller acknowledges; otherwise reading the signals queue counts.
     pub has_acknowledgements: bool,
 }

@@ -1,9 +1,11 @@
-//! The state of gridbell's own components: waiting jobs, the hydrator's heartbeat, the dead-letter queues.
+//! The state of gridbell's own components: waiting jobs, the hydrator's heartbeat, the dead-letter queues, the channels of
+//! alerts.
 
 use jiff::Timestamp;
 
 use super::{QUIET, Verdict};
 use crate::{
+    alerts::channels::ChannelHealth,
     dispatches::record::SubjectRecord,
     ports::{Backlog, Watched},
     retry::state::RetryState,
@@ -70,4 +72,22 @@ pub(super) fn dead_letters(queue: Watched, backlog: Option<Backlog>, asked: Time
          infra/README.md says how to read them and how to send them back"
     );
     Verdict::firing(asked, queue.as_str(), detail)
+}
+
+/// A channel has taken no alert several times in a row.
+pub(super) fn channel_failing(health: Option<&ChannelHealth>, now: Timestamp) -> Verdict {
+    let Some(health) = health else { return Verdict::resolved(now, "nothing is known of it any more") };
+    let Some(since) = health.failing_since else { return Verdict::resolved(now, "it takes alerts again") };
+    if health.is_failing(now) {
+        let error = health.error.as_deref().unwrap_or("no reason is known");
+        let detail = format!("{error} ({} time(s) in a row since {since:.0})", health.failures);
+        return Verdict::firing(since, health.name.clone(), detail);
+    }
+    if health.is_quiet(now) {
+        return Verdict::resolved(
+            now,
+            "nothing was to be sent there for half an hour, so whether it works is not known",
+        );
+    }
+    Verdict::Undecided
 }

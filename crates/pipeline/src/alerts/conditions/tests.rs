@@ -222,4 +222,6 @@ fn each_condition_names_its_incident_its_source_and_its_subject() {
     check(given_up("voltus-prod, delivery d-1"), "dead-letter/voltus-prod, delivery d-1", SOURCE, "");
     let dead = Condition::DeadLetters { queue: Watched::RetriesDead };
     check(dead, "dead-letter/retries_dead", GRIDBELL, "");
+    let failing = Condition::ChannelFailing { channel: "sns/0a1b2c3d".to_owned() };
+    check(failing, "channel-failing/sns/0a1b2c3d", GRIDBELL, "");
 }

@@ -187,6 +187,11 @@ fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<S
         Condition::DeadLetters { .. } => {
             vec![portal(), Step::new("Read the dead letters, and send them back after a mend.").by(deliveries())]
         }
+        Condition::ChannelFailing { .. } => vec![
+            Step::new("Tell the people who rely on it that they get no alerts there now.")
+                .noting(["gridbell goes on trying, and sends what still counts when it works again.".to_owned()]),
+            Step::new("Find out why it takes no alerts: see \"Reported\" below.").by(doctor()),
+        ],
     }
 }
 

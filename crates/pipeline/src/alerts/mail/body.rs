@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     alerts::{
+        channels::ChannelLog,
         condition::{Condition, GRIDBELL},
-        incident::IncidentStatus,
+        incident::{Incident, IncidentStatus},
         occasion::Occasion,
     },
     job::clip,
@@ -164,6 +165,7 @@ fn notified(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) 
     if !before.is_empty() {
         lines.push(format!("Notified before: {}.", before.join(", ")));
     }
+    lines.extend(channels(incident));
     match (&incident.acknowledged, incident.status) {
         (Some(by), IncidentStatus::Acknowledged) => {
             lines.push(format!("Acknowledged by {} at {}.", tame(&by.by), second(by.at)));
@@ -180,6 +182,22 @@ fn notified(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) 
         _ => {}
     }
     Section::lines("Who is notified", lines)
+}
+
+/// The other channels, and which of them were not reached yet.
+fn channels(incident: &Incident) -> Vec<String> {
+    let named = |logs: Vec<&ChannelLog>| logs.iter().map(|log| log.channel.to_string()).collect::<Vec<_>>().join(", ");
+    let (reached, others): (Vec<&ChannelLog>, Vec<_>) = incident.channels.iter().partition(|log| !log.sent.is_empty());
+    let failing = others.into_iter().filter(|log| log.waiting.as_ref().is_some_and(|ring| ring.failures > 0));
+    let failing: Vec<&ChannelLog> = failing.collect();
+    let mut lines = Vec::new();
+    if !reached.is_empty() {
+        lines.push(format!("Notified as well: {}.", named(reached)));
+    }
+    if !failing.is_empty() {
+        lines.push(format!("Not reached yet: {}.", named(failing)));
+    }
+    lines
 }
 
 fn is_notified(at: jiff::Timestamp, now: jiff::Timestamp) -> String {

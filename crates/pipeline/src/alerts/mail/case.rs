@@ -70,6 +70,16 @@ pub(super) struct Place<'a> {
     pub(super) site: Option<&'a Site>,
 }
 
+/// A dispatch or load target for programs.
+pub(crate) struct Facts {
+    pub(crate) request: Request,
+    pub(crate) start: Timestamp,
+    pub(crate) end: Option<Timestamp>,
+    /// The names of the first sites.
+    pub(crate) sites: Vec<String>,
+    pub(crate) sites_total: usize,
+}
+
 impl<'a> Case<'a> {
     /// What the dispatch or load target requests; none if unknown.
     pub(super) fn need(&self) -> Option<Need<'a>> {
@@ -140,6 +150,13 @@ impl<'a> Case<'a> {
             strange_zone: None,
             now: self.now,
         })
+    }
+
+    /// What a program needs to know of it; none if nothing is known. At most so many sites are named.
+    pub(crate) fn facts(&self, most_sites: usize) -> Option<Facts> {
+        let need = self.need()?;
+        let sites = need.sites.iter().take(most_sites).map(|place| place.name.clone()).collect();
+        Some(Facts { request: need.request, start: need.start, end: need.end, sites, sites_total: need.total })
     }
 
     fn place(&self, source: &str, target: &Target) -> Place<'a> {

@@ -65,6 +65,10 @@ fn what(case: &Case<'_>) -> String {
         Condition::DeadLetters { queue } => {
             format!("A function failed five times on messages, which lie in the queue {queue} now.")
         }
+        Condition::ChannelFailing { .. } => format!(
+            "gridbell could not send alerts to {}: people who rely on it alone do not hear of them.",
+            clip(&tame(&case.incident.about), MAX_WORDS)
+        ),
     }
 }
 

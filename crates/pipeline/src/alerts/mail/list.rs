@@ -8,7 +8,7 @@ use super::{
     case::{Case, Need, Phase},
     content::{self, Body, Section, row},
     failed, mood,
-    subject::{happens, key, mark, remark, why},
+    subject::{brief_mark, happens, key, mark, remark, why},
     thread, times,
     words::{sentence, tame},
 };
@@ -89,6 +89,12 @@ impl<'a> List<'a> {
         let source = tame(&group.source);
         let page = if page.of > 1 { format!(", list {} of {}", page.number, page.of) } else { String::new() };
         format!("{mark}{}{}{page} ({}, {source})", self.happens(&source), remark(self.occasion), group.kind)
+    }
+
+    /// The same for a phone: without the mark, the kind and the source.
+    pub(crate) fn brief(&self) -> String {
+        let source = tame(&self.group.source);
+        format!("{}{}{}", brief_mark(self.group.test), self.happens(&source), remark(self.occasion))
     }
 
     fn happens(&self, source: &str) -> String {

@@ -24,10 +24,12 @@ use crate::{
 
 pub(crate) use body::{must_happen, true_now, what_failed};
 pub use case::Case;
+pub(crate) use case::Facts;
 pub(crate) use content::{Row, Section, row};
 pub(crate) use html::{Mood, escape, page, sections};
 pub(crate) use list::listed;
 pub use list::{List, ListPage};
+pub(crate) use subject::brief;
 pub use subject::subject;
 pub(crate) use times::second;
 pub(crate) use words::tame;

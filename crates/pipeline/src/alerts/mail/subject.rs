@@ -32,6 +32,22 @@ pub fn subject(case: &Case<'_>, occasion: Occasion) -> String {
     format!("{mark}{said} ({}, {})", case.incident.kind(), clip(&key(case), MAX_KEY))
 }
 
+/// The same for a phone: without the mark, the kind and the key.
+pub(crate) fn brief(case: &Case<'_>, occasion: Occasion) -> String {
+    let said = match occasion {
+        Occasion::Resolved => resolved(case),
+        _ => format!("{}{}", happens(case, BRIEF_MARK), remark(occasion)),
+    };
+    format!("{}{said}", brief_mark(case.is_test()))
+}
+
+/// The beginning of a line for a phone about a test.
+const BRIEF_MARK: &str = "TEST: ";
+
+pub(super) fn brief_mark(test: bool) -> &'static str {
+    if test { BRIEF_MARK } else { "" }
+}
+
 /// The beginning of every subject.
 pub(super) fn mark(test: bool) -> &'static str {
     if test { "[gridbell] [TEST] " } else { "[gridbell] " }
@@ -90,6 +106,9 @@ fn of_source(case: &Case<'_>, source: &str) -> String {
         Condition::SourceDown { .. } => format!("WATCH PORTAL of {source}: its list of dispatches cannot be read"),
         Condition::UnknownEvent { .. } => format!("LOOK IN PORTAL of {source}: an event of an unknown type came"),
         Condition::DeadLetters { queue } => format!("READ DEAD LETTERS in {queue}: a function failed on them"),
+        Condition::ChannelFailing { .. } => {
+            format!("MEND ALERT CHANNEL {}: it takes no alerts", clip(&tame(&case.incident.about), MAX_WHY))
+        }
         Condition::Quarantined { about: None, .. } => {
             format!("LOOK IN PORTAL of {source}: something it sent could not be read")
         }
@@ -128,6 +147,7 @@ pub(super) fn why(case: &Case<'_>) -> &'static str {
         Condition::SourceDown { .. } => "list not read",
         Condition::DeliveriesUnread => "webhooks not read",
         Condition::DeadLetters { .. } => "dead letters",
+        Condition::ChannelFailing { .. } => "channel fails",
     }
 }
 

@@ -54,7 +54,9 @@ impl Form {
 
     /// Who pressed it, if known.
     pub(super) fn by(&self, link: &AckLink) -> String {
-        let link = format!("the link in the mail to {}", link.to.join(", "));
+        let is_mail = link.to.iter().all(|to| to.contains('@'));
+        let how = if is_mail { "in the mail to" } else { "sent to" };
+        let link = format!("the link {how} {}", link.to.join(", "));
         if self.name.is_empty() { link } else { format!("{} ({link})", self.name) }
     }
 }

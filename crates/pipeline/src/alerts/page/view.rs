@@ -208,6 +208,11 @@ fn timeline(incident: &Incident, record: Option<&SubjectRecord>) -> Vec<String> 
     steps.extend(history.iter().map(|step| (step.at, step.event.to_string())));
     steps.push((incident.opened_at, "the incident began".to_owned()));
     steps.extend(incident.mails.iter().map(|(stage, at)| (*at, format!("mail sent: {stage}"))));
+    for log in &incident.channels {
+        steps.extend(log.sent.iter().map(|(stage, at)| (*at, format!("{} notified: {stage}", log.channel))));
+        let failing = log.waiting.as_ref().filter(|ring| ring.failures > 0);
+        steps.extend(failing.map(|ring| (ring.since, format!("{} not reached yet", log.channel))));
+    }
     steps.extend(incident.acknowledged.iter().map(|by| (by.at, format!("acknowledged by {}", by.by))));
     steps.extend(
         incident

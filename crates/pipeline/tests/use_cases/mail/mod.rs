@@ -64,6 +64,7 @@ fn condition(kind: IncidentKind, about: &str) -> Condition {
         IncidentKind::MissedDelivery => Condition::MissedDelivery { dispatch: subject },
         IncidentKind::DeadLetter => Condition::GivenUp { source, about: about.to_owned() },
         IncidentKind::SourceDown => Condition::SourceDown { source },
+        IncidentKind::ChannelFailing => Condition::ChannelFailing { channel: about.to_owned() },
     }
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn incident(kind: IncidentKind, about: &str, detail: &str) -> Inciden
         mails: BTreeMap::new(),
         notified: BTreeSet::new(),
         waiting: None,
+        channels: Vec::new(),
     }
 }
 
@@ -152,10 +154,13 @@ fn about_a_source() {
     for (kind, detail) in [
         (IncidentKind::Credentials, "the provider refused the API key (401)"),
         (IncidentKind::SourceDown, "the provider answered 500"),
+        (IncidentKind::ChannelFailing, "it answered 500 (4 time(s) in a row since 2023-12-01T16:40:00Z)"),
         (IncidentKind::Quarantined, "delivery d-1 is kept: the body is none that Voltus sends"),
         (IncidentKind::UnknownEvent, "the source sent an event of the unknown type \"dispatch.paused\""),
     ] {
-        check(&format!("source-{kind}"), &mail(&incident(kind, "voltus-prod", detail), Occasion::First, None));
+        let about =
+            if kind == IncidentKind::ChannelFailing { "PagerDuty (ssm:/gridbell/pagerduty)" } else { "voltus-prod" };
+        check(&format!("source-{kind}"), &mail(&incident(kind, about, detail), Occasion::First, None));
     }
 }
 
