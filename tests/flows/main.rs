@@ -6,7 +6,6 @@
 mod bulk;
 mod chaos;
 mod consumers;
-mod copies;
 mod cut;
 mod deadlines;
 mod endpoint;
@@ -14,7 +13,6 @@ mod epoch;
 mod evil;
 mod failing;
 mod harness;
-mod headers;
 mod incidents;
 mod leap;
 mod nvgrid;
@@ -24,10 +22,8 @@ mod outputs;
 mod poll;
 mod processes;
 mod rings;
-mod sandbox;
 mod sites;
 mod stack;
-mod stopped;
 mod stub;
 mod text;
 mod voltus;
@@ -49,7 +45,6 @@ fn main() -> anyhow::Result<ExitCode> {
         chaos::cases(),
         poll::cases(),
         cut::cases(),
-        stopped::cases(),
         failing::cases(),
         outputs::cases(),
         incidents::cases(),
@@ -58,16 +53,13 @@ fn main() -> anyhow::Result<ExitCode> {
         deadlines::cases(),
         consumers::cases(),
         endpoint::cases(),
-        headers::cases(),
         evil::cases(),
         voltus::cases(),
         leap::cases(),
         bulk::cases(),
-        copies::cases(),
         nvgrid::cases(),
         openvolt::cases(),
         odd_inputs::cases(),
-        sandbox::cases(),
         sites::cases(),
         stack::cases(),
         text::cases(),

@@ -41,7 +41,7 @@ impl From {
     /// Only `signals` is a FIFO queue.
     fn of(event: &RawValue) -> Self {
         let event = serde_json::from_str::<Event>(event.get());
-        let is_fifo = event.is_ok_and(|event| event.records.iter().any(|record| record.queue.ends_with(".fifo")));
+        let is_fifo = event.is_ok_and(|event| event.records.iter().any(|record| targets::is_fifo(&record.queue)));
         if is_fifo { Self::Signals } else { Self::Outputs }
     }
 }

@@ -146,13 +146,12 @@ impl Recorder {
         let mut lines: Vec<Line> = Vec::new();
         for ((metric, dimension), series) in values {
             let fitting = lines.iter_mut().find(|line| line.takes(metric, &dimension));
-            match fitting {
-                Some(line) => line.add(metric, dimension, series),
-                None => {
-                    let mut line = Line::default();
-                    line.add(metric, dimension, series);
-                    lines.push(line);
-                }
+            if let Some(line) = fitting {
+                line.add(metric, dimension, series);
+            } else {
+                let mut line = Line::default();
+                line.add(metric, dimension, series);
+                lines.push(line);
             }
         }
         lines.into_iter().map(|line| line.into_json(&self.stack, now)).collect()

@@ -123,10 +123,8 @@ pub async fn run() -> Result<(), Error> {
                 Ok(Response::Swept { owing: swept.owing, sent: swept.sent, failed: swept.failed })
             }
             Call::Request(request) => {
-                let token = match request.below("acks") {
-                    Some([token]) => token.as_str(),
-                    _ => "",
-                };
+                let token = request.below("acks").and_then(|below| <&[String; 1]>::try_from(below).ok());
+                let token = token.map_or("", |[token]| token);
                 // A controller may go on with the trace of the signal that it answers.
                 let traceparent = request.header(TRACEPARENT).and_then(|header| TraceParent::parse(header).ok());
                 let acknowledged = async {

@@ -46,7 +46,7 @@ pub enum OutputTarget {
         /// Its URL.
         queue_url: String,
     },
-    /// An EventBridge event bus.
+    /// An `EventBridge` event bus.
     Eventbridge {
         /// Its name or ARN.
         bus: String,

@@ -39,9 +39,9 @@ impl Build {
             elf::check(&executable, elf::host())?;
             executables.insert(name, copied(&executable, &folder.join(name))?);
         }
-        let build = Self { folder: folder.to_owned(), executables };
-        copied(&workspace.template(), &build.template())?;
-        Ok(build)
+        let copy = Self { folder: folder.to_owned(), executables };
+        copied(&workspace.template(), &copy.template())?;
+        Ok(copy)
     }
 
     /// Its template.

@@ -20,6 +20,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// A span as a function logs it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "OTLP calls it so")]
 struct Span {
     name: String,
     trace_id: String,

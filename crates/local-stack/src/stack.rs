@@ -180,7 +180,7 @@ impl Stack {
     /// # Errors The endpoint refuses it; the stack may then be of either build.
     pub async fn deploy(&self, build: &Build, step: &dyn Step) -> Result<()> {
         let (packages, template) = (build.packages().await?, build.template());
-        let deployment = Deployment { packages, template, ..self.deployment.clone() };
+        let deployment = Deployment { template, packages, ..self.deployment.clone() };
         deployment.update(&self.api, step).await.map(drop)
     }
 

@@ -64,10 +64,10 @@ impl CloudWatch {
     pub async fn alarms(&self, names: &[String]) -> Result<Vec<Alarm>, CallError> {
         let mut found = Vec::new();
         for names in names.chunks(ALARMS) {
-            let named =
+            let members =
                 names.iter().zip(1..).map(|(name, number)| (format!("AlarmNames.member.{number}"), name.clone()));
             let most = ("MaxRecords".to_owned(), ALARMS.to_string());
-            let xml = self.0.call("DescribeAlarms", &named.chain([most]).collect::<Vec<_>>()).await?;
+            let xml = self.0.call("DescribeAlarms", &members.chain([most]).collect::<Vec<_>>()).await?;
             found.extend(alarms(&xml));
         }
         Ok(found)

@@ -108,7 +108,9 @@ fn a_further_source_or_reason_gets_a_line_of_its_own() {
         metrics.measure(Measurement::Retry { reason });
     }
     let lines = metrics.lines(at());
-    lines.iter().for_each(|line| drop(check(line)));
+    for line in &lines {
+        drop(check(line));
+    }
     let of = |name: &str| lines.iter().filter_map(|line| line[name].as_str()).collect::<Vec<_>>();
     assert_eq!(of("Source"), ["leap-prod", "openvolt-prod", "voltus-prod"]);
     assert_eq!((of("Reason"), lines.len()), (vec!["crash", "provider"], 3));

@@ -5,6 +5,8 @@ mod events;
 mod http;
 mod sqs;
 
+pub(crate) use sqs::is_fifo;
+
 pub use sqs::region as queue_region;
 
 use aws_types::SdkConfig;

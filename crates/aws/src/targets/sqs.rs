@@ -50,7 +50,7 @@ impl SqsTargets {
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
             request = request.message_attributes(name, value.map_err(|error| refused(error.to_string()))?);
         }
-        if queue_url.ends_with(".fifo") {
+        if is_fifo(queue_url) {
             request =
                 request.message_group_id(fifo_id(head.subject.as_str())).message_deduplication_id(fifo_id(&head.id));
         }
@@ -70,6 +70,15 @@ pub fn region(queue_url: &str) -> Option<String> {
     let host = queue_url.split_once("://")?.1.split('/').next()?;
     let region = host.strip_prefix("sqs.")?.split_once(".amazonaws.com")?.0;
     (!region.is_empty() && !region.contains('.')).then(|| region.to_owned())
+}
+
+/// Whether a queue is a FIFO queue, by its URL or ARN. SQS knows one by the end of its name, in lower case.
+#[expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "a queue's name is no file, and SQS is case-sensitive"
+)]
+pub(crate) fn is_fifo(queue: &str) -> bool {
+    queue.ends_with(".fifo")
 }
 
 #[cfg(test)]

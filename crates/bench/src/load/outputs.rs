@@ -1,7 +1,7 @@
 //! Latency from a signal to HTTP outputs: one at a time, in a burst, and in a burst while one of two outputs is down.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     io::{Write, stderr, stdout},
     net::Ipv4Addr,
     sync::{
@@ -15,7 +15,6 @@ use anyhow::{Context, Result};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use clap::Args;
 use config::{Output, OutputTarget, Reference};
-use gridbell::progress;
 use jiff::Timestamp;
 use local_stack::{ProviderUrls, Stack, UpOptions};
 use serde_json::{Value, json};
@@ -35,7 +34,7 @@ use crate::{
 };
 
 /// After this long without another event, the missing ones count as lost.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An output that was down is tried again within so long, and everything is released over some seconds.
 const RECOVERS: Duration = Duration::from_mins(5);
@@ -94,11 +93,13 @@ impl Taken {
         let dispatch = event.get("subject")?.as_str()?.rsplit('/').next()?.to_owned();
         let published: Timestamp = event.get("time")?.as_str()?.parse().ok()?;
         let published = Duration::from_micros(u64::try_from(published.as_microsecond()).ok()?);
-        let mut came = self.came();
-        if came.contains_key(&dispatch) {
-            self.repeated.lock().unwrap_or_else(PoisonError::into_inner).insert(dispatch);
-        } else {
-            came.insert(dispatch, Arrival { published, arrived });
+        match self.came().entry(dispatch) {
+            Entry::Vacant(first) => {
+                first.insert(Arrival { published, arrived });
+            }
+            Entry::Occupied(known) => {
+                self.repeated.lock().unwrap_or_else(PoisonError::into_inner).insert(known.key().clone());
+            }
         }
         Some(())
     }
@@ -165,7 +166,7 @@ pub(crate) async fn run(options: Outputs) -> Result<()> {
     let mut up = UpOptions::built_in(&urls)?;
     steady.configured(&mut up, "steady");
     failing.configured(&mut up, "failing");
-    let stack = Stack::up(up, progress::for_people().as_ref()).await?;
+    let stack = Stack::up(up, local_stack::progress::on_stderr().as_ref()).await?;
     let played = tokio::select! {
         played = play(&options, stack.description(), [&steady, &failing]) => played,
         stopped = tokio::signal::ctrl_c() => stopped.context("stopped"),
@@ -241,8 +242,8 @@ mod tests {
         assert_eq!([send("v/a").await, send("v/a").await, send("v/b").await], [200; 3]);
         output.taken.is_down.store(true, Ordering::Relaxed);
         assert_eq!(send("v/c").await, 503);
-        let sent = Dispatch { sent_at: Duration::ZERO, acknowledged_after: Duration::ZERO };
-        let dispatches: BTreeMap<_, _> = ["a", "b"].map(|id| (id.to_owned(), sent)).into();
+        let each = Dispatch { sent_at: Duration::ZERO, acknowledged_after: Duration::ZERO };
+        let dispatches: BTreeMap<_, _> = ["a", "b"].map(|id| (id.to_owned(), each)).into();
         let latencies = output.latencies(&dispatches, Duration::from_secs(1)).await;
         assert!(latencies.len() == 2 && latencies.iter().all(|it| *it >= Duration::from_millis(20)), "{latencies:?}");
         let row = row("2", "steady", &output, &dispatches, Duration::ZERO).await;

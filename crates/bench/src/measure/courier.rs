@@ -62,7 +62,9 @@ async fn publish(scene: &Scene, receiver: &Artifact, hydrator: &Artifact) -> Res
             receiver.invoke(scene::webhook(event, id)).await?;
         }
         versions.push(signals(scene, hydrator, &scene.take("deliveries")).await?);
-        ids.iter().for_each(|id| scene.voltus.modify(id));
+        for id in &ids {
+            scene.voltus.modify(id);
+        }
         scene.take("retries");
     }
     receiver.end().await?;

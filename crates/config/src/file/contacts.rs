@@ -31,7 +31,7 @@ pub(super) fn general(table: &Table<'_>) -> Result<Contacts, FileError> {
     let channels = mistakes.keep(channels::general(table)).unwrap_or_default();
     mistakes.keep(bounded(table, &usual.email, &escalate));
     let is_whole = email.is_some() && from.is_some();
-    mistakes.or(is_whole.then_some(Contacts { remind_s, group_wait_s, group_interval_s, escalate, channels, ..usual }))
+    mistakes.or(is_whole.then_some(Contacts { remind_s, escalate, group_wait_s, group_interval_s, channels, ..usual }))
 }
 
 pub(super) fn of_source(table: &Table<'_>) -> Result<SourceContacts, FileError> {

@@ -59,6 +59,7 @@ impl File {
     }
 
     /// Where a controller must acknowledge: in general (none), or at the first source that says so.
+    #[expect(clippy::option_option, reason = "whether, and at which source if at one only")]
     fn must_acknowledge(&self) -> Option<Option<&str>> {
         if self.config.deadlines.acknowledge {
             return Some(None);

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle};
 
 use super::observations::Signal;
-use crate::simulate::times;
+use provider_server::times;
 
 /// The output's name.
 pub(super) const NAME: &str = "demo-gateway";

@@ -11,17 +11,15 @@ mod watchers;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use dispatch::Subject;
 use pipeline::{ports::Dispatches, record::AckState};
+use provider_server::{Simulators, times};
 
 pub use self::gateway::Gateway;
 use self::{observations::Observations, player::DemoStack, report::Report, scenario::Names, watchers::Watchers};
-use crate::{
-    progress::Progress,
-    queue::Queue,
-    simulate::{Simulators, times},
-};
+use crate::progress::Progress;
+use local_stack::queue::Queue;
 use local_stack::{ProviderUrls, Stack, UpOptions};
 use stack_client::Console;
 
@@ -71,10 +69,7 @@ pub async fn play(
     let observations = Arc::new(Observations::new(start));
     let http = stack_client::http_client()?;
     let description = stack.description();
-    let queue = |name: &str| {
-        let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
-        Ok(Queue { http: http.clone(), endpoint: description.endpoint_url.clone(), url: url.clone() })
-    };
+    let queue = |name: &str| Queue::of(description, name, http.clone());
     let inner = ["deliveries", "signals", "outputs", "retries", "alerts", "reviews"]
         .map(queue)
         .into_iter()

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::mpsc::UnboundedReceiver, task::JoinSet, time::interval};
 
 use super::observations::{Mail, Observations, Signal};
-use crate::simulate::times;
+use provider_server::times;
 
 /// How often the mail is read.
 const MAIL_EVERY: Duration = Duration::from_millis(300);

@@ -156,13 +156,12 @@ impl StackAccess for FixedStack {
                 "{output} would get an event of the type gridbell.output.test.v1"
             ))));
         }
-        match data.outputs.iter().find(|one| one.output == output).and_then(|one| one.reason.clone()) {
-            Some(reason) => answer(Err(anyhow::anyhow!("{output} did not take the test event: {reason}"))),
-            None => {
-                lines(format!("{output} took the test event in 41 ms"));
-                answer(Ok(Tested::Done))
-            }
+        let refusal = data.outputs.iter().find(|one| one.output == output).and_then(|one| one.reason.clone());
+        if let Some(reason) = refusal {
+            return answer(Err(anyhow::anyhow!("{output} did not take the test event: {reason}")));
         }
+        lines(format!("{output} took the test event in 41 ms"));
+        answer(Ok(Tested::Done))
     }
 
     fn doctor(&self) -> Answer<'_, Vec<CheckResult>> {

@@ -53,7 +53,7 @@ struct Asked {
 struct Served {
     /// The address of the link in the mail.
     link: String,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 fn config(names: &Names) -> Config {
@@ -130,14 +130,14 @@ fn serve(names: Names) -> Served {
         )
         .fallback(any(|| async { StatusCode::NO_CONTENT }));
     runtime.spawn(async move { axum::serve(listener, routes).await });
-    Served { link, _runtime: runtime }
+    Served { link, runtime }
 }
 
 /// The status of a button pressed again, outside of the browser.
 fn pressed(served: &Served, form: &str) -> u16 {
     let (url, form) = (served.link.clone(), form.to_owned());
     let sent = served
-        ._runtime
+        .runtime
         .block_on(async move { stack_client::http_client().expect("a client").post(url).body(form).send().await });
     sent.expect("an answer").status().as_u16()
 }

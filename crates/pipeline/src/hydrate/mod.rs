@@ -287,7 +287,9 @@ impl<P: Ports> Hydrate<'_, P> {
             tracing::info!(delivery.id = job.delivery, source.name = job.source, fetch.key = job.key(), "waits");
         } else {
             log(&job, failure.as_ref());
-            failure.iter().for_each(|failure| trace::failed(&failure.detail));
+            if let Some(failure) = &failure {
+                trace::failed(&failure.detail);
+            }
         }
         let turned = match &turned {
             Some(delivery) => self.succeeded(delivery, began_at).await,

@@ -147,11 +147,11 @@ impl<P: Ports> Courier<'_, P> {
     async fn in_parts(&self, lane: Lane, front: &WaitingEvent, limit_bytes: usize) -> Result<Option<Lane>, PortError> {
         let version = front.head.version;
         let of_it = lane.waiting.iter().filter(|waiting| waiting.head.version.whole() == version.whole());
-        let (mut texts, mut test) = (Vec::new(), false);
+        let (mut texts, mut is_test) = (Vec::new(), false);
         for waiting in of_it {
-            test |= waiting.head.test;
+            is_test |= waiting.head.test;
             match self.text(waiting).await? {
-                Some(text) => texts.push(text),
+                Some(whole) => texts.push(whole),
                 None => return self.keep(lane, &front.head, "its text is not stored any more").await,
             }
         }
@@ -164,7 +164,7 @@ impl<P: Ports> Courier<'_, P> {
                 return self.keep(lane, &front.head, "its parts cannot be read").await;
             };
             let stored = self.outputs.keep_text(&self.host.unique(), &body, self.host.now()).await?;
-            let head = EventHead { test: test || head.test, ..head };
+            let head = EventHead { test: is_test || head.test, ..head };
             events.push(WaitingEvent {
                 head,
                 stored_at: front.stored_at,

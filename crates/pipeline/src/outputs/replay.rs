@@ -43,12 +43,11 @@ pub async fn ask_to_test(queue: &impl CourierQueue, output: &str, id: &str) -> R
 impl<P: Ports> Courier<'_, P> {
     /// Lets what was kept wait again, and delivers it.
     pub(super) async fn replay(&self, output: &str, subject: Option<Subject>) -> Result<(), PortError> {
-        let keys: Vec<LaneKey> = match subject {
-            Some(subject) => vec![LaneKey { output: output.to_owned(), subject }],
-            None => {
-                let lanes = self.outputs.lanes(output, Timestamp::MAX, usize::MAX).await?;
-                lanes.into_iter().filter(|lane| lane.kept > 0).map(|lane| lane.key).take(MOST_REPLAYED).collect()
-            }
+        let keys: Vec<LaneKey> = if let Some(subject) = subject {
+            vec![LaneKey { output: output.to_owned(), subject }]
+        } else {
+            let lanes = self.outputs.lanes(output, Timestamp::MAX, usize::MAX).await?;
+            lanes.into_iter().filter(|lane| lane.kept > 0).map(|lane| lane.key).take(MOST_REPLAYED).collect()
         };
         if keys.len() >= MOST_REPLAYED {
             let rest = ToCourier::Replay { output: output.to_owned(), subject: None };

@@ -119,7 +119,7 @@ impl Monitor {
             }
             let broken = self.checker.ends().into_iter().next();
             report(state, &mut live, broken);
-            let wrong = self.received.ends(&sim.config, state);
+            let wrong = Received::ends(&sim.config, state);
             report_output(state, &mut live, wrong);
             state.swarm = Some(live);
         });

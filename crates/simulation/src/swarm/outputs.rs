@@ -198,7 +198,7 @@ impl Received {
     }
 
     /// Checks at the end that everything has arrived that was not replaced.
-    pub(super) fn ends(&self, config: &Config, state: &State) -> Option<(&'static str, String, String)> {
+    pub(super) fn ends(config: &Config, state: &State) -> Option<(&'static str, String, String)> {
         for (name, output) in &config.outputs {
             let mut wanted: BTreeMap<String, Vec<OutputEvent>> = BTreeMap::new();
             for sent in state.signals.sent() {

@@ -331,17 +331,15 @@ impl Scenario {
             scenario.restore = Some((backup_at, restored_at));
             scenario.rates.insert(FaultKind::Restore, 1);
         }
-        if random.up_to(29) == 0 && !without.contains(&FaultKind::Storm) {
-            scenario.storms(random, begins_at);
-        }
+        scenario.storms(random, begins_at, without);
         scenario.follow_aws(random, begins_at, |kind, random: &mut Seed| {
             random.up_to(999) < share && !ours_work && !without.contains(&kind)
         });
         scenario.lag_indexes(random, without);
         scenario.heartbeat_s = [0, 0, 60, 300][random.place(4)];
         scenario.deliver_to_outputs(random, begins_at, without);
-        scenario
-            .ring(random, begins_at, |kind, random: &mut Seed| random.up_to(999) < share && !without.contains(&kind));
+        let is_on = |kind, random: &mut Seed| random.up_to(999) < share && !without.contains(&kind);
+        scenario.ring(random, begins_at, is_on);
         scenario
     }
 
@@ -361,7 +359,10 @@ impl Scenario {
         }
     }
 
-    fn storms(&mut self, random: &mut Seed, begins_at: Timestamp) {
+    fn storms(&mut self, random: &mut Seed, begins_at: Timestamp, without: &[FaultKind]) {
+        if random.up_to(29) != 0 || without.contains(&FaultKind::Storm) {
+            return;
+        }
         self.storm = 10 + random.place(30);
         // As in the template: no mapping waits for more messages, and each runs several invocations.
         (self.window_ms, self.concurrency) = (0, 3);

@@ -46,7 +46,7 @@ impl Driver<'_> {
                 let webhook = Incoming::from(Webhook { source: &source, token, body: &body });
                 // Some callers have a trace of their own; another attempt continues it.
                 let traceparent = TraceParent::begin([0, number as u64 + 1, 1]).to_string();
-                let traceparent = (number % 3 == 0).then_some(traceparent.as_str());
+                let traceparent = number.is_multiple_of(3).then_some(traceparent.as_str());
                 Done::Status(invocation.receive(Incoming { traceparent, ..webhook }).await.status)
             })
         });

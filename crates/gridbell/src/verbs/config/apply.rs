@@ -131,9 +131,12 @@ fn sendable(stack: &StackInfo, from: &str) -> Result<()> {
 /// signals would wait in their queue.
 fn deliverable(stack: &StackInfo, config: &Config, local: bool) -> Result<()> {
     let has_courier = stack.outputs.contains_key("CourierFunctionName");
-    let remedy = |courier: &str| match local {
-        true => "start `gridbell up` again with this configuration".to_owned(),
-        false => format!("deploy the stack with Courier={courier} first"),
+    let remedy = |courier: &str| {
+        if local {
+            "start `gridbell up` again with this configuration".to_owned()
+        } else {
+            format!("deploy the stack with Courier={courier} first")
+        }
     };
     match config.outputs.keys().next() {
         Some(output) if !has_courier => {

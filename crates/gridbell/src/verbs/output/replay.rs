@@ -34,7 +34,7 @@ Examples:
   gridbell output replay site-gateway --yes --stack gridbell           after a repair, without asking";
 
 /// Limit for the courier to take the request.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// How often the lanes are read meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

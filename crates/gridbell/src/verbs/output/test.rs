@@ -29,7 +29,7 @@ Examples:
   gridbell output test site-gateway --yes --json --stack gridbell | jq .took_ms";
 
 /// Limit for the courier to send the test: a cold start, the attempt, and what waits before it in its queue.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// How often the result is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(300);

@@ -16,7 +16,7 @@ use super::{
 /// SQS delivers a message again after its visibility timeout of 120 s.
 pub(super) const STEP: Step = Step {
     name: "crash",
-    within: Duration::from_secs(300),
+    within: Duration::from_mins(5),
     late: "look at the logs of hydrator and retrier: `gridbell up --logs`",
 };
 

@@ -105,7 +105,7 @@ pub(crate) async fn run(args: Verify) -> Result<()> {
 }
 
 async fn bounded(test: &Verification<'_>, report: &Report, crash: bool) {
-    if tokio::time::timeout(LONGEST, test.run(crash)).await.is_err() {
+    if tokio::time::timeout(LONGEST, Box::pin(test.run(crash))).await.is_err() {
         report.failed("all", format!("not done after {} min", LONGEST.as_secs() / 60), None);
     }
 }

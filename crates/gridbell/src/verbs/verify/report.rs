@@ -179,7 +179,7 @@ fn seconds(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Silent;
+    use local_stack::progress::Silent;
 
     fn step(within: Duration) -> Step {
         Step { name: "signal", within, late: "look at the hydrator" }
@@ -188,8 +188,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_step_that_does_not_end_has_failed_in_bounded_time() {
         let report = Report::new(Arc::new(Silent));
-        assert!(!report.step(step(Duration::from_secs(60)), std::future::pending()).await);
-        assert!(report.step(step(Duration::from_secs(60)), async { Ok(Found::Good("sent".to_owned())) }).await);
+        assert!(!report.step(step(Duration::from_mins(1)), std::future::pending()).await);
+        assert!(report.step(step(Duration::from_mins(1)), async { Ok(Found::Good("sent".to_owned())) }).await);
         assert!(!report.step(step(Duration::ZERO), async { Ok(Found::Skipped("no mail".to_owned())) }).await);
         let steps = report.steps();
         assert_eq!(

@@ -149,9 +149,7 @@ fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<S
             )),
         ],
         Condition::PartsUnsent { .. } => Vec::new(),
-        Condition::NotCompliant { .. } => {
-            vec![Step::new("Tell the grid operator if the target cannot be met.")]
-        }
+        Condition::NotCompliant { .. } => vec![Step::new("Tell the grid operator if the target cannot be met.")],
         Condition::Failing { .. } if !case.announces_dispatches() => {
             vec![Step::new("Nothing at a site: it is about data. gridbell tries again and says when it worked.")]
         }
@@ -184,14 +182,7 @@ fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<S
         Condition::UnknownEvent { .. } => {
             vec![portal(), Step::new(format!("Ask {provider} what this event means."))]
         }
-        Condition::OutputFailing { output } => vec![
-            Step::new(format!("See why the output {} does not take signals.", tame(output))).by(command(
-                &["output", "list"],
-                "",
-                stack,
-            )),
-            Step::new("Until it works again, act by hand on the dispatches that wait for it."),
-        ],
+        Condition::OutputFailing { output } => output_failing(output, stack),
         Condition::DeadLetters { .. } => {
             vec![portal(), Step::new("Read the dead letters, and send them back after a mend.").by(deliveries())]
         }
@@ -201,6 +192,14 @@ fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<S
             Step::new("Find out why it takes no alerts: see \"Reported\" below.").by(doctor()),
         ],
     }
+}
+
+fn output_failing(output: &str, stack: Option<&str>) -> Vec<Step> {
+    let list = command(&["output", "list"], "", stack);
+    vec![
+        Step::new(format!("See why the output {} does not take signals.", tame(output))).by(list),
+        Step::new("Until it works again, act by hand on the dispatches that wait for it."),
+    ]
 }
 
 /// The steps if an announced change could not be fetched.
