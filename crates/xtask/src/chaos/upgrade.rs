@@ -75,9 +75,12 @@ impl Upgrade {
             Which::Before => (&self.before, self.from.as_str()),
             Which::After => (&self.after, "this checkout"),
         };
-        let console = Console::open_local(stack.state_file()).await?;
-        let in_flight = gather::left(&console).await?;
-        let in_flight = if in_flight.is_empty() { "nothing".to_owned() } else { in_flight.join(", ") };
+        let in_flight = match in_flight(stack).await {
+            Ok(left) if left.is_empty() => "nothing".to_owned(),
+            Ok(left) => left.join(", "),
+            // On a machine that is busy.
+            Err(error) => format!("unknown, {error:#}"),
+        };
         let began = Instant::now();
         stack.deploy(build, &Silent).await.with_context(|| format!("{name} cannot be deployed"))?;
         self.log.note(&format!(
@@ -87,6 +90,10 @@ impl Upgrade {
         ));
         Ok(())
     }
+}
+
+async fn in_flight(stack: &Stack) -> Result<Vec<String>> {
+    gather::left(&Console::open_local(stack.state_file()).await?).await
 }
 
 /// Builds both commits, lets them replace each other, and prints the result.
@@ -100,10 +107,7 @@ pub(crate) async fn run(args: UpgradeArgs) -> Result<()> {
     progress.note(&format!("from {from}, seed {seed}"));
     let workspace = Workspace::find()?;
     let folder = workspace.own().join("upgrade");
-    let before = {
-        let checkout = Checkout::add(&workspace.root, &from, &folder.join("checkout"))?;
-        Build::make(&checkout.folder, &folder.join("before"), progress.as_ref()).await
-    };
+    let before = before(&workspace.root, &from, &folder, progress.as_ref()).await;
     let before = before.with_context(|| format!("{from} does not build"))?;
     let after = Build::make(&workspace.root, &folder.join("after"), progress.as_ref()).await?;
     let upgrade = Upgrade { before, after, from, began: Instant::now(), log: Arc::clone(&progress) };
@@ -113,6 +117,34 @@ pub(crate) async fn run(args: UpgradeArgs) -> Result<()> {
         _ = tokio::signal::ctrl_c() => bail!("stopped before it was over"),
     };
     verdict(&ran, args.json)
+}
+
+/// The build of the earlier commit. It is kept: a commit does not change.
+async fn before(root: &Path, from: &str, folder: &Path, progress: &dyn Progress) -> Result<Build> {
+    let (own, checkout) = (folder.join("before"), folder.join("checkout"));
+    let note = own.join("commit");
+    let commit = git(root, &["rev-parse", "--verify", &format!("{from}^{{commit}}")])?;
+    if std::fs::read_to_string(&note).is_ok_and(|built| built.trim() == commit)
+        && let Some(build) = Build::kept(&own)
+    {
+        progress.note(&format!("{from} was built before"));
+        return Ok(build);
+    }
+    // The note exists only beside a complete build.
+    drop(std::fs::remove_file(&note));
+    let checkout = Checkout::add(root, &commit, &checkout)?;
+    let build = Build::make(&checkout.folder, &own, progress).await?;
+    std::fs::write(&note, commit).with_context(|| format!("{} cannot be written", note.display()))?;
+    Ok(build)
+}
+
+/// Runs git; returns what it prints.
+fn git(root: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git").current_dir(root).args(arguments).output().context("git cannot be run")?;
+    if !output.status.success() {
+        bail!("git {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The commit in the file, whose other lines begin with `#`.
@@ -134,30 +166,20 @@ impl Checkout {
     fn add(root: &Path, commit: &str, folder: &Path) -> Result<Self> {
         let checkout = Self { root: root.to_owned(), folder: folder.to_owned() };
         // A run that was killed may have left one.
-        drop(checkout.git(&["worktree", "remove", "--force"], &[]));
-        checkout.git(&["worktree", "add", "--force", "--detach"], &[commit])?;
+        drop(checkout.remove());
+        git(root, &["worktree", "add", "--force", "--detach", &checkout.folder.to_string_lossy(), commit])?;
         Ok(checkout)
     }
 
-    fn git(&self, before: &[&str], after: &[&str]) -> Result<()> {
-        let output = Command::new("git")
-            .current_dir(&self.root)
-            .args(before)
-            .arg(&self.folder)
-            .args(after)
-            .output()
-            .context("git cannot be run")?;
-        if !output.status.success() {
-            bail!("git {} failed: {}", before.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
+    fn remove(&self) -> Result<String> {
+        git(&self.root, &["worktree", "remove", "--force", &self.folder.to_string_lossy()])
     }
 }
 
 impl Drop for Checkout {
     fn drop(&mut self) {
         // The next run removes what is left.
-        drop(self.git(&["worktree", "remove", "--force"], &[]));
+        drop(self.remove());
     }
 }
 
