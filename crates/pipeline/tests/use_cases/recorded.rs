@@ -197,12 +197,3 @@ fn a_message_of_a_later_release_is_kept_and_a_person_is_notified() {
         assert!(sim.quarantined().is_empty(), "it is not quarantined as a stranger's");
     }
 }
-
-#[test]
-fn zz_print() {
-    for (of, is) in rows_now().into_iter().filter(|(of, _)| *of == "record") {
-        if is["subject"] == "heartbeat" || is.get("sent").is_some() {
-            println!("ROW {}", json!({ "of": of, "is": is }));
-        }
-    }
-}
