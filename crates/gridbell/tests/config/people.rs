@@ -220,7 +220,7 @@ fn how_long_mails_are_grouped() {
         (&contacts("group_interval = '0s'"), &format!("gridbell.toml:6:18: contacts.group_interval: {NO_DURATION}")),
         (
             &contacts("group_intervall = '5m'"),
-            "gridbell.toml:6:1: contacts.group_intervall: unknown key; known here: email, from, remind, escalate, group_wait, group_interval",
+            "gridbell.toml:6:1: contacts.group_intervall: unknown key; known here: email, from, remind, escalate, group_wait, group_interval, sns, pagerduty, webhook, ring_tests",
         ),
     ]);
     let read = |text: &str| {
@@ -266,7 +266,7 @@ fn who_is_notified_how_often_and_who_else() {
         ),
         (
             &format!("{NVGRID}[sources.n.contacts]\nfrom = 'x@b.c'"),
-            "gridbell.toml:4:1: sources.n.contacts.from: unknown key; known here: email, escalate",
+            "gridbell.toml:4:1: sources.n.contacts.from: unknown key; known here: email, escalate, sns, pagerduty, webhook, ring_tests",
         ),
         (
             &format!(
