@@ -89,7 +89,13 @@ mod tests {
             OutputView::of("historian", &all, None, &[]),
         ];
         let clock = Clockface::fixed(at("12:00:00"));
-        insta::assert_snapshot!(text(&outputs, &clock, Paint::none()));
+        insta::assert_snapshot!(text(&outputs, &clock, Paint::none()), @"
+        output     kind                 state                                                    waiting          kept            last taken  target                        gets
+        gateway    http                 failing since 11:52:00: no connection; next try in 40 s  2 of 2 subjects  2 of 1 subject  9 min ago   https://ems.example.com/in?…  gridbell.dispatch.*; no tests
+        historian  http (not required)  nothing sent yet                                                                          never       https://ems.example.com/in?…  all signals
+
+        `gridbell output replay gateway` delivers what is kept
+        ");
         assert!(text(&[], &clock, Paint::none()).starts_with("no outputs"));
     }
 }

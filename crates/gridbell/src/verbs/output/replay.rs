@@ -182,7 +182,7 @@ fn of_lane(lane: &Lane) -> Vec<SignalPreview> {
         let outcome = match (possible, newer) {
             (false, _) => "dropped: the output has taken a newer version".to_owned(),
             (true, 0) => "delivered".to_owned(),
-            (true, newer) => format!("delivered before {newer} newer signals that wait"),
+            (true, newer) => format!("delivered, before {newer} that wait already"),
         };
         SignalPreview {
             id: kept.head.id.clone(),
@@ -289,7 +289,11 @@ mod tests {
         let mut lane = lane(vec![event("cancelled", 1), event("updated", 4)]);
         lane.delivered = Some(Delivered { version: version(2), is_complete: true, at: at("11:30:00") });
         let clock = Clockface::fixed(at("12:00:00"));
-        insta::assert_snapshot!(text(&previews(&[lane]), &clock, Paint::none()));
+        insta::assert_snapshot!(text(&previews(&[lane]), &clock, Paint::none()), @"
+        signal                type                                    since, UTC  what would come of it
+        voltus-prod/dkmq#7.1  gridbell.dispatch.cancelled.v1, a test  11:00       dropped: the output has taken a newer version
+        voltus-prod/dkmq#7.4  gridbell.dispatch.updated.v1            11:00       delivered, before 1 that wait already
+        ");
     }
 
     #[test]
