@@ -199,7 +199,8 @@ fn a_failing_channel_is_reported_on_the_others_and_resolves() {
     assert!(waiting.iter().all(|log| log.channel.kind() != "pagerduty"), "not by the channel itself: {waiting:?}");
     pass(&sim, minutes(7));
     let mails = sim.mails().into_iter().map(|(_, mail)| mail);
-    let is_ours = |mail: &pipeline::mail::Mail| mail.subject.contains("escalated") && mail.subject.contains("hydration-");
+    let is_ours =
+        |mail: &pipeline::mail::Mail| mail.subject.contains("escalated") && mail.subject.contains("hydration-");
     let escalated = mails.filter(is_ours).last().expect("it is escalated");
     for line in
         ["Notified as well: SNS topic grid-duty, webhook at chat.example.com.", "Not reached yet: PagerDuty (ssm:"]
