@@ -199,7 +199,9 @@ fn a_failing_channel_is_reported_on_the_others_and_resolves() {
     assert!(waiting.iter().all(|log| log.channel.kind() != "pagerduty"), "not by the channel itself: {waiting:?}");
     pass(&sim, minutes(7));
     let mut mails = sim.mails().into_iter().map(|(_, mail)| mail);
-    let escalated = mails.rfind(|mail| mail.subject.contains("escalated")).expect("it is escalated");
+    let is_ours =
+        |mail: &pipeline::mail::Mail| mail.subject.contains("escalated") && mail.subject.contains("hydration-");
+    let escalated = mails.rfind(is_ours).expect("it is escalated");
     for line in
         ["Notified as well: SNS topic grid-duty, webhook at chat.example.com.", "Not reached yet: PagerDuty (ssm:"]
     {
