@@ -20,6 +20,7 @@ mod leap;
 mod nvgrid;
 mod odd_inputs;
 mod openvolt;
+mod outputs;
 mod poll;
 mod processes;
 mod rings;
@@ -50,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
         cut::cases(),
         stopped::cases(),
         failing::cases(),
+        outputs::cases(),
         incidents::cases(),
         rings::cases(),
         epoch::cases(),

@@ -79,7 +79,7 @@ fn the_file_as_a_whole() {
         ("[sources", "gridbell.toml:1:9: not TOML: unclosed table, expected `]`"),
         (
             "[sorces.x]\n",
-            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, signals, sites",
+            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, signals, sites, outputs",
         ),
         ("sources = 1", "gridbell.toml:1:11: sources: a number where a table belongs"),
         ("[sources]\nx = 'y'", "gridbell.toml:2:5: sources.x: a string where a table belongs"),
@@ -669,6 +669,15 @@ fn what_only_a_deployment_needs() {
             "gridbell.toml:3:11: sources.v.api_key: only the local stack can read env:KEY; put the key into SSM and write \"ssm:/gridbell/v\"",
             "gridbell.toml:5:1: sources.n: token is missing, so no webhook is accepted; write the hash of a token of your own",
             "gridbell.toml:5:1: acks: acknowledge = true, and no token lets a controller acknowledge; write [acks] with a token",
+        ]
+    );
+    let ringing = format!(
+        "{NVGRID}token = '{HASH}'\n[contacts]\nemail = ['a@b.c']\nfrom = 'd@e.f'\npagerduty = 'env:PD'\n[sources.n.contacts]\nsns = 'off'\n"
+    );
+    assert_eq!(
+        mistakes(&ringing),
+        [
+            "gridbell.toml:7:13: contacts.pagerduty: only the local stack can read env:PD; put it into SSM and write \"ssm:/…\""
         ]
     );
     let whole = format!(

@@ -51,9 +51,10 @@ impl Deployment {
         api.cloudformation("CreateStack", &form).await?;
         let outputs = self.finished(api, "CREATE", step).await?;
         for (table, attribute) in ttl {
-            let name =
-                outputs.get(&format!("{table}Name")).with_context(|| format!("the stack has no output {table}Name"))?;
-            api.enable_ttl(name, &attribute).await?;
+            // A stack without a courier lacks its table.
+            if let Some(name) = outputs.get(&format!("{table}Name")) {
+                api.enable_ttl(name, &attribute).await?;
+            }
         }
         Ok(outputs)
     }
@@ -87,7 +88,7 @@ impl Deployment {
             uris.insert(*function, format!("s3://{}/{key}", self.bucket));
         }
         template::set_code(&mut template, &uris)?;
-        for (function, url) in &self.hosted {
+        for (function, url) in self.hosted.iter().filter(|(function, _)| self.packages.contains_key(*function)) {
             template::set_variable(&mut template, function, "MINISTACK_LAMBDA_PROXY_URL", json!(url))?;
         }
         // An emulator's API has another address than in the cloud.

@@ -23,6 +23,7 @@ pub mod dispatches;
 pub mod health;
 pub mod hydrate;
 pub mod ingest;
+pub mod outputs;
 pub mod polling;
 pub mod retrier;
 pub mod retry;

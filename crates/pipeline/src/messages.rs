@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     alerts::condition::{Condition, NotedEvent, StageReport},
+    dispatches::record::AckState,
     job::{FOREIGN, FailedJob, Job},
+    outputs::lane::LaneKey,
 };
 
 /// The format version of every message and stored item that this release writes. A release writes only what the
@@ -54,6 +56,75 @@ pub enum ToRetry {
     Deadline(Deadline),
     /// A heartbeat must have been answered by now.
     HeartbeatCheck(HeartbeatCheck),
+    /// An output acknowledged in its response.
+    Acknowledged(OutputAck),
+}
+
+/// An acknowledgement in the response of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputAck {
+    /// The output.
+    pub output: String,
+    /// The dispatch.
+    pub subject: Subject,
+    /// The epoch of the version.
+    pub epoch: Epoch,
+    /// The version.
+    pub version: u64,
+    /// The state that the controller reports.
+    pub state: AckState,
+    /// Its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A message of `outputs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToCourier {
+    /// Something may wait in a lane.
+    Deliver(LaneKey),
+    /// An output fails: a few lanes find out whether it works again.
+    Probe {
+        /// The output.
+        output: String,
+    },
+    /// An output works again: what waits for it can be delivered.
+    Release {
+        /// The output.
+        output: String,
+    },
+    /// A person wants what was kept to be delivered after all.
+    Replay {
+        /// The output.
+        output: String,
+        /// Only of this subject; none: of all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<Subject>,
+    },
+    /// A person wants to know whether an output works: a made-up event is sent to it.
+    Test {
+        /// The output.
+        output: String,
+        /// A unique name, under which the result is found ([`crate::outputs::state::TestResult`]).
+        id: String,
+    },
+}
+
+impl ToCourier {
+    /// The message with a delay of so many seconds.
+    pub fn after(self, delay_s: u32) -> DelayedToCourier {
+        DelayedToCourier { message: self, delay_s }
+    }
+}
+
+/// A message for the courier, and its delay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayedToCourier {
+    /// The message.
+    pub message: ToCourier,
+    /// In seconds; [`MAX_DELAY_S`] at most.
+    pub delay_s: u32,
 }
 
 /// A check whether the hydrator runs.

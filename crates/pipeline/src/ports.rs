@@ -11,6 +11,7 @@
 mod bundle;
 mod dispatches;
 mod metrics;
+mod outputs;
 
 use dispatch::{Signal, TraceParent};
 use jiff::{SignedDuration, Timestamp};
@@ -40,6 +41,7 @@ pub use bundle::Ports;
 pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
 pub(crate) use metrics::ms;
 pub use metrics::{Measurement, Metrics};
+pub use outputs::{CourierQueue, OutputTargets, Outputs, ResponseAck, SendError, SendFailure, Sending};
 
 /// The clock.
 pub trait Clock {

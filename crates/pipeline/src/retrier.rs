@@ -1,7 +1,9 @@
 //! The retrier: failed jobs, deadlines and heartbeat checks from `retries`, and the sweep of each minute.
 
+use std::fmt;
+
 use futures_util::{
-    future::{join, join_all, join5},
+    future::{join_all, join3, join5},
     lock::Mutex,
 };
 use tracing::{Instrument, Span};
@@ -20,6 +22,7 @@ use crate::{
     ingest::acknowledge::Acknowledge,
     job::{FailedJob, Failure, FailureKind, Job, Message},
     messages::{self, Deadline, ReadError, ToRetry},
+    outputs::{acknowledged::acknowledged, sweep::OutputSweep},
     polling::poll::Polls,
     ports::{Clock, Deliveries, JobQueue, PortError, Ports},
     retry::{NOTED_S, Retry},
@@ -41,11 +44,35 @@ pub struct Retrier<'a, P: Ports> {
     pub incidents: &'a P::Incidents,
     /// The depth of the queues.
     pub queues: &'a P::Depths,
+    /// What waits for the outputs; none if the stack has no courier.
+    pub courier: Option<CourierPorts<'a, P>>,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
     /// Clock and random numbers.
     pub host: &'a P::Host,
 }
+
+/// The table and the queue of the courier.
+pub struct CourierPorts<'a, P: Ports> {
+    /// The table `outputs`.
+    pub outputs: &'a P::Outputs,
+    /// The queue `outputs`.
+    pub queue: &'a P::CourierQueue,
+}
+
+impl<P: Ports> fmt::Debug for CourierPorts<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CourierPorts").finish_non_exhaustive()
+    }
+}
+
+impl<P: Ports> Clone for CourierPorts<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Ports> Copy for CourierPorts<'_, P> {}
 
 /// The results of a minute's sweep. No part waits for another that fails.
 #[derive(Debug)]
@@ -64,6 +91,8 @@ pub struct Minute {
     pub resent: Result<usize, PortError>,
     /// Whether a heartbeat signal was sent.
     pub beat: Result<bool, PortError>,
+    /// How many lanes of the outputs were found overdue.
+    pub found: Result<usize, PortError>,
     /// The signals sent from outboxes.
     pub swept: Result<Swept, PortError>,
 }
@@ -78,6 +107,7 @@ impl Minute {
         self.hinted?;
         self.resent?;
         self.beat?;
+        self.found?;
         Ok(swept)
     }
 }
@@ -149,6 +179,13 @@ impl<'a, P: Ports> Retrier<'a, P> {
                 }
                 return Ok(watch.fired(deadline).await?);
             }
+            Ok(ToRetry::Acknowledged(ack)) => {
+                let Some(CourierPorts { outputs, .. }) = self.courier else {
+                    tracing::warn!(output.name = ack.output, "the stack has no courier any more");
+                    return Ok(());
+                };
+                return Ok(acknowledged(&self.acknowledge(), outputs, self.config, ack).await?);
+            }
             Ok(ToRetry::HeartbeatCheck(check)) => return Ok(self.heartbeats().check(check).await?),
             Err(ReadError::Foreign(_)) => {
                 let failed = Failure::new(FailureKind::Unreadable, now, "the message is none of gridbell's");
@@ -174,11 +211,15 @@ impl<'a, P: Ports> Retrier<'a, P> {
         let open = &self.open().await;
         let (polls, sweep, watch, heartbeats) = (self.polls(), self.sweeper(), self.watch(), self.heartbeats());
         let beats = self.heartbeat_signals();
-        let (armed, polls, heartbeats, (hinted, resent), (beat, swept)) = join5(
+        let (armed, polls, heartbeats, (hinted, resent, found), (beat, swept)) = join5(
             watch.arm_due(open, until),
             polls.send_due(open),
             heartbeats.minute(open),
-            join(sweep.hint(self.deliveries, open, until), sweep.resend(self.deliveries, until)),
+            join3(
+                sweep.hint(self.deliveries, open, until),
+                sweep.resend(self.deliveries, until),
+                self.find_overdue_lanes(open),
+            ),
             async {
                 // A heartbeat can name what was sent a moment before.
                 let swept = sweep.run(until).await;
@@ -186,7 +227,14 @@ impl<'a, P: Ports> Retrier<'a, P> {
             },
         )
         .await;
-        Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, beat, swept }
+        Minute { open: open.len(), armed, polls, heartbeats, hinted, resent, found, beat, swept }
+    }
+
+    /// Sends the courier to the lanes whose message was lost. Returns how many.
+    pub async fn find_overdue_lanes(&self, open: &OpenIncidents) -> Result<usize, PortError> {
+        let Self { config, job_queue, host, courier, .. } = *self;
+        let Some(CourierPorts { outputs, queue }) = courier else { return Ok(0) };
+        OutputSweep::<P> { config, outputs, courier_queue: queue, job_queue, host }.run(open).await
     }
 
     /// Requests the review of open incidents, and lists them. If that fails, hints are sent for their conditions, too.
@@ -213,13 +261,14 @@ impl<'a, P: Ports> Retrier<'a, P> {
     /// Handles deadlines.
     pub fn watch(&self) -> DeadlineMonitor<'a, P> {
         let Self { config, table, queues, job_queue, host, .. } = *self;
-        DeadlineMonitor { config, table, queues, backlog: Mutex::new(None), job_queue, host }
+        let outputs = self.courier.map(|courier| courier.outputs);
+        DeadlineMonitor { config, table, queues, outputs, backlog: Mutex::new(None), job_queue, host }
     }
 
     /// Handles the hydrator's heartbeat and the dead-letter queues.
     pub fn heartbeats(&self) -> Heartbeats<'a, P> {
         let Self { deliveries: health, queues, job_queue, host, .. } = *self;
-        Heartbeats { health, queues, job_queue, host }
+        Heartbeats { health, queues, has_courier: self.courier.is_some(), job_queue, host }
     }
 
     /// Sends the heartbeat signals.

@@ -40,6 +40,9 @@ impl Ports for Invocation<'_> {
     type ProviderApi = Self;
     type Mailer = Self;
     type Ringer = Self;
+    type Outputs = Self;
+    type CourierQueue = Self;
+    type OutputTargets = Self;
 }
 
 impl Clock for Invocation<'_> {
@@ -77,7 +80,13 @@ impl Metrics for Invocation<'_> {
 }
 
 impl Invocation<'_> {
-    async fn send(&self, port: &'static str, queue: Inner, body: &str, delay_s: u32) -> Result<(), PortError> {
+    pub(crate) async fn send(
+        &self,
+        port: &'static str,
+        queue: Inner,
+        body: &str,
+        delay_s: u32,
+    ) -> Result<(), PortError> {
         if !Standard::takes(body) {
             return Err(PortError::Broken { port, reason: format!("{} bytes are too large", body.len()) });
         }
@@ -94,7 +103,7 @@ impl Invocation<'_> {
     }
 }
 
-fn json(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
+pub(crate) fn json(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
     messages::to_json(message).map_err(|error| PortError::Broken { port, reason: error.to_string() })
 }
 
@@ -221,6 +230,7 @@ impl Depths for Invocation<'_> {
             Watched::Reviews => Inner::Reviews,
             Watched::RetriesDead => Inner::RetriesDead,
             Watched::AlertsDead => Inner::AlertsDead,
+            Watched::OutputsDead => Inner::OutputsDead,
         };
         self.call("queues.depth", |state| {
             let now = state.now;

@@ -15,6 +15,7 @@ use pipeline::{
     incident::Incident,
     job::Message,
     mail::Mail,
+    outputs::{lane::Lane, state::OutputState},
     polling::{
         budget::{LocalBudgets, Shown},
         state::PollState,
@@ -26,7 +27,7 @@ use pipeline::{
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Noted, Quarantined, Queued, Reply, Rung, Seed,
     Sent, Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases,
-    rules::Rules, storm::Storming, swarm::live::Live, timers::Timers,
+    rules::Rules, storm::Storming, swarm::live::Live, targets::Targets, timers::Timers,
 };
 
 /// The default start of a simulation: 2023-12-01T16:40:00Z, the day of the providers' samples.
@@ -89,6 +90,16 @@ pub(crate) struct State {
     /// The messages that the other channels accepted.
     pub(crate) rings: Vec<Rung>,
     pub(crate) channels: Table<ChannelHealth>,
+    /// What waits for the outputs, by output and subject.
+    pub(crate) lanes: Table<Lane>,
+    pub(crate) output_states: Table<OutputState>,
+    /// Long events, by name.
+    pub(crate) texts: BTreeMap<String, String>,
+    pub(crate) targets: Targets,
+    /// Whether the configuration has outputs.
+    pub(crate) has_courier: bool,
+    /// The groups of `signals` that a failed batch of the courier hides, and until when.
+    pub(crate) hidden_groups: BTreeMap<String, Timestamp>,
     /// The measurements, in words.
     pub(crate) measured: Vec<String>,
     pub(crate) providers: Scripts,
@@ -176,6 +187,12 @@ impl Simulation {
             mails: Vec::new(),
             rings: Vec::new(),
             channels: Table::default(),
+            lanes: Table::default(),
+            output_states: Table::default(),
+            texts: BTreeMap::new(),
+            targets: Targets::default(),
+            has_courier: !config.outputs.is_empty(),
+            hidden_groups: BTreeMap::new(),
             measured: Vec::new(),
             providers: Scripts::default(),
             answered: None,

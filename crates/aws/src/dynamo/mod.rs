@@ -8,6 +8,7 @@ mod incidents;
 mod item;
 mod large;
 mod listing;
+mod outputs;
 mod parts;
 mod polls;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
 pub(crate) use item::word;
 pub use listing::{Failing, Listed, QuarantinedJob, StoredJob, Wanted};
+pub use outputs::OutputsTable;
 
 use crate::client::unavailable;
 use item::Item;

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Result;
+use pipeline::record::AckState;
 use serde_json::Value;
 
 use super::{
+    gateway::{self, Tally},
     observations::{Observations, Observed, Signal},
     scenario::{Expected, Scenario},
 };
@@ -77,7 +80,7 @@ fn signals(observations: &Observations, scenarios: &[Scenario], seen: &Observed)
     observations.check(ALL, "no other subject has signals", problem);
     let problems: Vec<String> = seen.signals.iter().filter_map(envelope).collect();
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
-    observations.check(ALL, "envelope, order and attributes of every signal", problem.or_else(|| out_of_order(seen)));
+    observations.check(ALL, "envelope, order and id of every signal", problem.or_else(|| out_of_order(seen)));
 }
 
 fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
@@ -89,25 +92,38 @@ fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
     holds(&expected.data, data.unwrap_or(&Value::Null)).map(|problem| format!("data{problem}"))
 }
 
+/// Checks what the HTTP output was sent. `stored` is the state of the acknowledgement that it gave in its response.
+pub(super) fn output(observations: &Observations, tally: &Tally, stored: Result<Option<AckState>>) {
+    let refused = tally.refused.first().map(|first| format!("{} requests were refused: {first}", tally.refused.len()));
+    let name = gateway::NAME;
+    observations.check(ALL, format!("{name} verifies the signature of every event"), refused);
+    let seen = observations.observed().signals.len();
+    let problem = (tally.taken == 0 || tally.taken != seen).then(|| format!("{} of {seen}", tally.taken));
+    observations.check(ALL, format!("{name} is sent every signal"), problem);
+    let problem = match (tally.acknowledged.len(), stored) {
+        (0, _) => Some("it was not sent that dispatch".to_owned()),
+        (_, Ok(Some(AckState::Accepted))) => None,
+        (_, Ok(Some(state))) => Some(format!("{} is stored", state.word())),
+        (_, Ok(None)) => Some("no acknowledgement is stored".to_owned()),
+        (_, Err(error)) => Some(format!("{error:#}")),
+    };
+    let what = format!("the response of {name} acknowledges {}", gateway::ACKNOWLEDGED);
+    observations.check(ALL, what, problem);
+}
+
 /// What is wrong with a signal's envelope, if anything.
 fn envelope(signal: &Signal) -> Option<String> {
     let (subject, sequence) = (signal.text("subject"), signal.text("sequence"));
     let id = format!("{subject}#{}.{sequence}", signal.text("epoch"));
+    let delivery = format!("{id}@{}", gateway::NAME);
     let source = format!("/gridbell/{}", subject.split('/').next().unwrap_or_default());
-    let attribute =
-        |name: &str| signal.attributes.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
-    let test = signal.event["data"].pointer("/dispatch/test").and_then(Value::as_bool).unwrap_or(false).to_string();
     let pairs = [
         ("specversion", signal.text("specversion"), "1.0"),
         ("datacontenttype", signal.text("datacontenttype"), "application/json"),
         ("epoch", signal.text("epoch"), epoch_of(signal)),
         ("id", signal.text("id"), &id),
         ("source", signal.text("source"), &source),
-        ("message group", &signal.group, subject),
-        ("deduplication id", &signal.deduplication, &id),
-        ("attribute type", attribute("type"), signal.text("type")),
-        ("attribute source", attribute("source"), &source),
-        ("attribute test", attribute("test"), &test),
+        ("webhook-id", &signal.webhook_id, &delivery),
     ];
     let (name, found, wanted) = pairs.into_iter().find(|(_, found, wanted)| found != wanted)?;
     Some(format!("{id}: {name} is {found:?} where {wanted:?} belongs"))

@@ -29,16 +29,14 @@ pub(super) struct Observed {
     pub(super) checks: Vec<Check>,
 }
 
-/// A message of the queue `signals`.
+/// A signal that the courier delivered.
 #[derive(Debug, Clone)]
 pub(super) struct Signal {
     pub(super) arrived_at: Timestamp,
-    /// The event; null if the message is not JSON.
+    /// The event; null if the body is not JSON.
     pub(super) event: Value,
-    pub(super) attributes: Vec<(String, String)>,
-    /// Message group and deduplication id.
-    pub(super) group: String,
-    pub(super) deduplication: String,
+    /// The header `webhook-id`.
+    pub(super) webhook_id: String,
 }
 
 /// A mail.

@@ -198,9 +198,12 @@ pub(super) fn show(description: &Description, state: &Path, console: Option<&Ser
         let _ = writeln!(text, "  {} ({})\n    {}", paint.bold(name), source.provider, source.url);
     }
     text.push('\n');
+    let has_outputs = description.queues.contains_key("outputs");
     for (name, value) in [
         ("console", console.map_or("", |console| &console.url)),
-        ("signals", description.queues.get("signals").map_or("", String::as_str)),
+        // With outputs, the courier reads that queue.
+        ("signals", if has_outputs { "" } else { description.queues.get("signals").map_or("", String::as_str) }),
+        ("outputs", if has_outputs { "the courier delivers the signals: gridbell output list" } else { "" }),
         ("acks", &description.acks),
         ("mail", &description.mail),
         ("AWS", &format!("{} ({})", description.endpoint_url, description.region)),

@@ -79,6 +79,8 @@ pub struct Alert<'a, P: Ports> {
     pub deliveries: &'a P::Deliveries,
     /// The queues' depths.
     pub queues: &'a P::Depths,
+    /// `outputs`, read only; none if the stack has no courier.
+    pub outputs: Option<&'a P::Outputs>,
     /// SES.
     pub mailer: &'a P::Mailer,
     /// The channels besides mail.

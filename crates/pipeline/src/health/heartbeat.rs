@@ -40,6 +40,8 @@ pub struct Heartbeats<'a, P: Ports> {
     pub health: &'a P::Deliveries,
     /// The depth of the queues.
     pub queues: &'a P::Depths,
+    /// Whether the stack has a courier, and thus its queue.
+    pub has_courier: bool,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
     /// Clock and random numbers.
@@ -109,7 +111,8 @@ impl<P: Ports> Heartbeats<'_, P> {
     }
 
     async fn dead_letters(&self, open: &OpenIncidents) -> Result<(), PortError> {
-        for queue in [Watched::RetriesDead, Watched::AlertsDead] {
+        let of_courier = self.has_courier.then_some(Watched::OutputsDead);
+        for queue in [Watched::RetriesDead, Watched::AlertsDead].into_iter().chain(of_courier) {
             let condition = Condition::DeadLetters { queue };
             let depth = self.queues.depth(queue).await?;
             if depth.waiting + depth.in_hand > 0 && !open.covers(&condition) {

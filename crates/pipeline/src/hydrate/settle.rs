@@ -261,7 +261,7 @@ impl<P: Ports> Hydrate<'_, P> {
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
             let traceparent = Some(publishing.context);
             let deadline = ToRetry::Deadline(Deadline { traceparent, ..Deadline::of(record.subject.clone()) });
-            let at = fires_at(at, self.config.deadlines_for(&record.origin.source, &[]));
+            let at = fires_at(at, self.config, &record.origin.source);
             self.job_queue.retry(&[deadline.after(hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
         }
         let record = if has_news { self.with_neighbours(record, overlaps).await } else { record };

@@ -1,8 +1,8 @@
 //! All ports of one environment as one type.
 
 use super::{
-    Clock, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, Metrics,
-    OpenIncidentIndex, ProviderApi, Random, Ringer, SignalStream,
+    Clock, CourierQueue, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, Metrics,
+    OpenIncidentIndex, OutputTargets, Outputs, ProviderApi, Random, Ringer, SignalStream,
 };
 
 /// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter.
@@ -30,4 +30,10 @@ pub trait Ports {
     type Mailer: Mailer;
     /// The channels besides mail.
     type Ringer: Ringer;
+    /// The table `outputs`.
+    type Outputs: Outputs;
+    /// The queue `outputs`.
+    type CourierQueue: CourierQueue;
+    /// The targets of the outputs.
+    type OutputTargets: OutputTargets;
 }

@@ -82,6 +82,7 @@ pub(crate) fn conditions() -> Vec<Condition> {
         Condition::GivenUp { source: source(), about: "voltus-prod, delivery d-1".to_owned() },
         Condition::DeadLetters { queue: Watched::AlertsDead },
         Condition::ChannelFailing { channel: "pagerduty/0a1b2c3d".to_owned() },
+        Condition::OutputFailing { output: "site-gateway".to_owned() },
     ]
 }
 

@@ -48,6 +48,9 @@ impl<'a> Ports for Hurried<'a> {
     type ProviderApi = Invocation<'a>;
     type Mailer = Invocation<'a>;
     type Ringer = Invocation<'a>;
+    type Outputs = Invocation<'a>;
+    type CourierQueue = Invocation<'a>;
+    type OutputTargets = Invocation<'a>;
 }
 
 impl Random for Hurried<'_> {

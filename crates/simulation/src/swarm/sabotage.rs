@@ -92,6 +92,12 @@ saboteurs! {
     HeartbeatLeavesOut "heartbeat-leaves-out",
     /// A channel accepts a message, and that is taken for a refusal.
     RingAnswerIgnored "ring-answer-ignored",
+    /// Two invocations deliver from one lane at the same time.
+    LaneWithoutClaim "lane-without-claim",
+    /// A lane is delivered from its end.
+    LaneBackwards "lane-backwards",
+    /// A version that a newer one has replaced is delivered after it.
+    ReplacedVersionReturns "replaced-version-returns",
     /// A signal begins a trace of its own.
     TraceBroken "trace-broken",
 }

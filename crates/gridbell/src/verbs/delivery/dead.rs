@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
     job::{FailedJob, Job, JobKind},
-    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    messages::{self, Deadline, Hint, OutputAck, ToAlert, ToHydrate, ToRetry},
     ports::Lane,
 };
 use stack_client::DeadLetter;
@@ -70,7 +70,9 @@ impl Holds {
             Ok(ToRetry::Failed(FailedJob { job, .. }) | ToRetry::Job(job)) if job.kind != JobKind::Poll => {
                 Self::Job(Box::new(job))
             }
-            Ok(ToRetry::Deadline(Deadline { subject, .. })) => Self::Deadline(subject),
+            Ok(ToRetry::Deadline(Deadline { subject, .. }) | ToRetry::Acknowledged(OutputAck { subject, .. })) => {
+                Self::Deadline(subject)
+            }
             Ok(ToRetry::Failed(_) | ToRetry::Job(_) | ToRetry::Heartbeat(_) | ToRetry::HeartbeatCheck(_)) | Err(_) => {
                 Self::Stale
             }
