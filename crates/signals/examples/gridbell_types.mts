@@ -275,6 +275,8 @@ export interface Envelope {
   epoch: string;
   /** The number of the version within the subject and epoch, from 1. A JSON string on the wire. */
   sequence: string;
+  /** W3C Trace Context: leads back to the delivery or poll that caused it. Not part of what the signal says. */
+  traceparent?: string | null;
   /** `application/json`. */
   datacontenttype: string;
   /** The content of the signal. */

@@ -286,6 +286,8 @@ class Envelope(TypedDict):
     epoch: str
     # The number of the version within the subject and epoch, from 1. A JSON string on the wire.
     sequence: str
+    # W3C Trace Context: leads back to the delivery or poll that caused it. Not part of what the signal says.
+    traceparent: NotRequired[Union[str, None]]
     # `application/json`.
     datacontenttype: str
     # The content of the signal.
