@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use provider_sims::bodies::{self, Window};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -114,10 +115,7 @@ fn variables(endpoint: &str, authority: &str) -> Variables {
 
 /// The provider's webhook about a dispatch.
 pub(crate) fn webhook(event: &str, dispatch: &str) -> Bytes {
-    post(
-        SOURCE,
-        &json!({"event": {"name": event}, "resource": format!("/2022-04-15/dispatches/{dispatch}")}).to_string(),
-    )
+    post(SOURCE, &bodies::voltus::webhook(event, dispatch).to_string())
 }
 
 /// Leap's webhook about a market group with so many meters.
@@ -126,17 +124,10 @@ pub(crate) fn group(event: &str, meters: usize) -> Bytes {
         let hash = format!("{:x}", Sha256::digest(index.to_string()));
         format!("{}-{}-{}-{}-{}", &hash[..8], &hash[8..12], &hash[12..16], &hash[16..20], &hash[20..32])
     };
-    let body = json!({
-        "integration_test_notification": false, "communication_test": false,
-        "group_dispatches": [{
-            "market_group_id": "g-1", "meter_ids": (0..meters).map(meter).collect::<Vec<_>>(),
-            "timeslots": [{
-                "market_group_event_id": event, "start_time": "2030-06-05T00:00:00Z", "end_time": "2030-06-05T01:00:00Z",
-                "cancelled": false, "energy_kw": 8, "priority": 2,
-            }],
-        }],
-    });
-    post("leap-prod", &body.to_string())
+    let slot = bodies::leap::slot(event, 8, &Window::new("2030-06-05T00:00:00Z", "2030-06-05T01:00:00Z"));
+    let meters: Vec<String> = (0..meters).map(meter).collect();
+    let group = bodies::leap::group("g-1", &meters, &[bodies::leap::of_group(slot)]);
+    post("leap-prod", &bodies::leap::group_notification(&[group]).to_string())
 }
 
 /// A webhook as the HTTP API passes it to the function.

@@ -17,6 +17,7 @@ mod package;
 mod prepare;
 pub mod processes;
 pub mod progress;
+pub mod queue;
 mod raise;
 mod ready;
 mod run_folder;

@@ -1,13 +1,7 @@
-//! Simulated providers: the documented API, the webhooks and the redelivery rules of each, as a state machine.
-//!
-//! The state machine does not wait, read a clock or open a socket. A [`Simulator`] handles requests
-//! ([`Simulator::handle`]), returns the webhooks to send now ([`Simulator::due`]) and the time of its next step
-//! ([`Simulator::next`]), and receives their answers ([`Simulator::answered`]). The caller supplies the time: the CLI
-//! serves it over HTTP, tests set the clock.
-//!
-//! Where a provider's documentation is silent, a comment states the assumption.
+#![doc = include_str!("../README.md")]
 
 mod api;
+pub mod bodies;
 mod courier;
 mod fault;
 mod http;

@@ -30,7 +30,6 @@ const BUT: &[&str] = &[
     "aws/src/dynamo/recorded/",
     // Scenarios with particular providers and their data.
     "gridbell/src/demo/",
-    "gridbell/src/simulate/mod.rs",
     // The registrations, fixed records and the test of a new provider.
     "gridbell/src/verbs/webhook/registrar.rs",
     "gridbell/src/verbs/fixtures.rs",

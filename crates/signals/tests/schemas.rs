@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use signals::{acknowledgement_schema, envelope_schema, schemas};
 
-const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p signals --test schemas";
+const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p gridbell-signals --test schemas";
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.json"))

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use gridbell::{progress, simulate::times};
+use local_stack::progress;
+use provider_server::times;
 
 use run::{Options, Ran};
 
@@ -49,7 +50,7 @@ pub(crate) struct Chaos {
 /// Starts a stack, damages it and prints the result.
 pub(crate) async fn run(args: Chaos) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let progress = progress::for_people();
+    let progress = progress::on_stderr();
     let seed = args.seed.unwrap_or_else(|| times::now().as_second().unsigned_abs());
     progress.note(&format!("seed {seed}"));
     let options = Options { seed, webhooks: usize::try_from(args.webhooks)? };

@@ -9,8 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use gridbell::progress;
-use local_stack::{LogLine, Stack};
+use local_stack::{LogLine, Stack, progress};
 use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use stack_client::{Description, http_client};
@@ -105,7 +104,7 @@ impl TestStack {
     async fn up(acknowledge: bool) -> Result<Self> {
         let stub = Stub::start().await?;
         let options = config::options(&stub.base, acknowledge)?;
-        let stack = Stack::up(options, progress::for_people().as_ref()).await?;
+        let stack = Stack::up(options, progress::on_stderr().as_ref()).await?;
         let description = stack.description().clone();
         let http = http_client()?;
         let aws = Aws::new(http.clone(), &description.endpoint_url);

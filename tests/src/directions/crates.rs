@@ -7,7 +7,7 @@ use toml::Table;
 use super::workspace;
 
 /// Each crate, and the crates of ours that it may use: all of them stand above it.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("signals", &[]),
     ("dispatch", &["signals"]),
     ("providers", &["dispatch"]),
@@ -21,26 +21,42 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("alerter", &["aws"]),
     // Tests play with these.
     ("provider-sims", &[]),
-    ("simulation", &["dispatch", "pipeline", "providers"]),
+    ("simulation", &["dispatch", "pipeline", "provider-sims", "providers"]),
     ("fuzz", &["pipeline", "providers", "simulation"]),
     // A person's machine.
     ("cost", &[]),
     ("stack-client", &["aws", "pipeline"]),
-    ("local-stack", &["aws", "config", "pipeline", "providers", "stack-client"]),
+    ("nvgrid-client", &["aws"]),
+    ("local-stack", &["aws", "config", "dispatch", "pipeline", "providers", "stack-client"]),
+    ("provider-server", &["config", "local-stack", "nvgrid-client", "provider-sims", "providers", "stack-client"]),
     (
         "gridbell",
-        &["aws", "config", "cost", "dispatch", "local-stack", "pipeline", "provider-sims", "providers", "stack-client"],
+        &[
+            "aws",
+            "config",
+            "cost",
+            "dispatch",
+            "local-stack",
+            "nvgrid-client",
+            "pipeline",
+            "provider-server",
+            "provider-sims",
+            "providers",
+            "simulation",
+            "stack-client",
+        ],
     ),
-    ("bench", &["config", "cost", "gridbell", "local-stack", "providers", "stack-client"]),
+    // Developers' commands. They use nothing of the command line.
+    ("bench", &["config", "cost", "local-stack", "provider-sims", "providers", "stack-client"]),
     (
         "xtask",
         &[
             "aws",
             "config",
             "cost",
-            "gridbell",
             "local-stack",
             "pipeline",
+            "provider-server",
             "provider-sims",
             "providers",
             "simulation",

@@ -45,12 +45,8 @@ const PIPELINE: Order = Order(&[
 const GRIDBELL: Order = Order(&[
     &["usage"],
     &["argument"],
-    &["fixtures"],
     &["show"],
     &["progress"],
-    &["queue"],
-    &["nvgrid"],
-    &["simulate"],
     &["console"],
     &["endpoint"],
     &["demo"],

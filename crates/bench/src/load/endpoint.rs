@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
+use provider_sims::bodies::voltus::webhook;
 use reqwest::Client;
-use serde_json::json;
 use stack_client::{Description, SourceDescription};
 
 use crate::clock;
@@ -44,7 +44,7 @@ impl Endpoint {
 
     /// Announces one dispatch.
     pub(super) async fn send(&self, id: &str) -> Result<Dispatch> {
-        let body = json!({"event": {"name": "dispatch.create"}, "resource": format!("/2022-04-15/dispatches/{id}")});
+        let body = webhook("dispatch.create", id);
         let mut request = self.http.post(&self.source.url).header("content-type", "application/json");
         for (name, value) in &self.source.headers {
             request = request.header(name, value);

@@ -13,8 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use gridbell::progress;
-use local_stack::{ProviderUrls, Stack, UpOptions};
+use local_stack::{ProviderUrls, Stack, UpOptions, progress};
 use stack_client::{Description, http_client};
 use tokio::net::TcpListener;
 
@@ -57,7 +56,7 @@ pub(crate) async fn run(load: Load) -> Result<()> {
         return play(&load, &serde_json::from_str(&text)?, None).await;
     }
     let urls = ProviderUrls::from([("voltus", provider.parse()?)]);
-    let stack = Stack::up(UpOptions::built_in(&urls)?, progress::for_people().as_ref()).await?;
+    let stack = Stack::up(UpOptions::built_in(&urls)?, progress::on_stderr().as_ref()).await?;
     let played = tokio::select! {
         played = play(&load, stack.description(), stack.process_group()) => played,
         stopped = tokio::signal::ctrl_c() => stopped.context("stopped"),

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+use local_stack::queue::{Message, Queue};
 use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use stack_client::Description;
 use tokio::task::AbortHandle;
 
@@ -47,18 +48,15 @@ pub(super) struct Signals {
 impl Signals {
     /// Starts reading.
     pub(super) fn read(http: Client, stack: &Description) -> Result<Self> {
-        let queue = Queue {
-            http,
-            endpoint: stack.endpoint_url.clone(),
-            region: stack.region.clone(),
-            url: stack.queues.get("signals").context("stack.json names no signals queue")?.clone(),
-        };
+        let queue = Queue::of(stack, "signals", http)?;
         let came = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&came);
         let reader = tokio::spawn(async move {
             loop {
                 match queue.take().await {
-                    Ok(signals) => into.lock().unwrap_or_else(PoisonError::into_inner).extend(signals),
+                    Ok(messages) => {
+                        into.lock().unwrap_or_else(PoisonError::into_inner).extend(messages.iter().filter_map(signal));
+                    }
                     // A signal that is not received counts as missing at the end.
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
                 }
@@ -120,56 +118,9 @@ impl Seen {
     }
 }
 
-struct Queue {
-    http: Client,
-    endpoint: String,
-    region: String,
-    url: String,
-}
-
-impl Queue {
-    /// Receives and deletes up to ten signals.
-    async fn take(&self) -> Result<Vec<Signal>> {
-        let wanted = json!({
-            "QueueUrl": self.url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1, "MessageSystemAttributeNames": ["SentTimestamp"],
-        });
-        let answer = self.call("ReceiveMessage", &wanted).await?;
-        let messages = answer.get("Messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let entries: Vec<Value> = messages
-            .iter()
-            .enumerate()
-            .map(|(index, message)| json!({"Id": index.to_string(), "ReceiptHandle": message.get("ReceiptHandle")}))
-            .collect();
-        if !entries.is_empty() {
-            self.call("DeleteMessageBatch", &json!({"QueueUrl": self.url, "Entries": entries})).await?;
-        }
-        Ok(messages.iter().filter_map(signal).collect())
-    }
-
-    async fn call(&self, operation: &str, body: &Value) -> Result<Value> {
-        let credential = format!("test/20260101/{}/sqs/aws4_request", self.region);
-        let signature = "0".repeat(64);
-        let answer = self
-            .http
-            .post(&self.endpoint)
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("AmazonSQS.{operation}"))
-            .header(
-                "authorization",
-                format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={signature}"),
-            )
-            .body(body.to_string())
-            .send()
-            .await?;
-        let (status, text) = (answer.status(), answer.text().await?);
-        ensure!(status.is_success(), "{operation} was refused with {status}: {text}");
-        Ok(serde_json::from_str(&text).unwrap_or_default())
-    }
-}
-
-fn signal(message: &Value) -> Option<Signal> {
-    let body: Value = serde_json::from_str(message.get("Body")?.as_str()?).ok()?;
-    let sent_ms = message.pointer("/Attributes/SentTimestamp")?.as_str()?.parse().ok()?;
+fn signal(message: &Message) -> Option<Signal> {
+    let body: Value = serde_json::from_str(&message.body).ok()?;
+    let sent_ms = message.system.get("SentTimestamp")?.as_str()?.parse().ok()?;
     Some(Signal {
         dispatch: body.get("subject")?.as_str()?.rsplit('/').next()?.to_owned(),
         sequence: body.get("sequence")?.as_str()?.parse().ok()?,

@@ -12,6 +12,7 @@ use axum::{
     routing::get,
 };
 use jiff::{SignedDuration, Timestamp};
+use provider_sims::bodies::{Window, voltus as bodies};
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -32,7 +33,7 @@ impl Voltus {
 
     /// The HTTP routes.
     pub(crate) fn routes(&self) -> Router {
-        let nothing = async || Json(json!({ "dispatches": [], "page": 0, "perPage": 0 }));
+        let nothing = async || Json(bodies::answer(&[]));
         Router::new()
             .route("/{version}/dispatches", get(nothing))
             .route("/2022-04-15/dispatches/{id}", get(dispatch))
@@ -56,21 +57,12 @@ async fn dispatch(State(voltus): State<Voltus>, Path(id): Path<String>) -> Json<
     let start = if id.starts_with("soon") { voltus.soon } else { later };
     let sites = if id.starts_with("same") { "same" } else { &id };
     let end = start + SignedDuration::from_mins(10) + SignedDuration::from_secs(number.into());
-    Json(json!({
-        "id": id,
-        "authorized": true,
-        "test": false,
-        "creation_time": (start - SignedDuration::from_mins(10)).to_string(),
-        "modification_number": number,
-        "start_time": start.to_string(),
-        "end_time": end.to_string(),
-        "metadata": {},
-        "program": {
-            "id": 42, "name": "A Program", "market": "CAISO", "program_type": "ancillary_services", "timezone": "PST"
-        },
-        "sites": [
-            { "name": "Cold store", "id": format!("{sites}-1"), "customer_location_id": "kx93-1", "drop_by": 5, "commitment": 5 },
-            { "name": "Bakery", "id": format!("{sites}-2"), "customer_location_id": "kx93-2", "drop_by": 50, "commitment": 50 }
-        ]
-    }))
+    let sites = [
+        bodies::site(&format!("{sites}-1"), "Cold store", "kx93-1", 5),
+        bodies::site(&format!("{sites}-2"), "Bakery", "kx93-2", 50),
+    ];
+    let mut dispatch = bodies::dispatch(&id, Some(number.into()), &Window::new(start, end), &sites);
+    dispatch["creation_time"] = json!(start - SignedDuration::from_mins(10));
+    dispatch["metadata"] = json!({});
+    Json(dispatch)
 }

@@ -3,31 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use simulation::history::{envelope::faults, mismatch};
 
 use super::{
     observations::{Observations, Observed, Signal},
     scenario::{Expected, Scenario},
 };
-use crate::simulate::Simulators;
+use provider_server::Simulators;
 
 /// The scenario name of checks that concern all scenarios.
 const ALL: &str = "all";
-
-/// Checks that a value contains the expected one; objects may have further fields. Returns the mismatch, if any.
-pub(super) fn holds(expected: &Value, found: &Value) -> Option<String> {
-    match (expected, found) {
-        (Value::Object(expected), Value::Object(found)) => expected.iter().find_map(|(name, value)| {
-            holds(value, found.get(name).unwrap_or(&Value::Null)).map(|problem| format!(".{name}{problem}"))
-        }),
-        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
-            expected.iter().zip(found).enumerate().find_map(|(index, (expected, found))| {
-                holds(expected, found).map(|problem| format!("[{index}]{problem}"))
-            })
-        }
-        (expected, found) if expected == found => None,
-        (expected, found) => Some(format!(": {found} where {expected} belongs")),
-    }
-}
 
 /// Compares everything observed with everything expected.
 pub(super) fn everything(
@@ -75,7 +60,7 @@ fn signals(observations: &Observations, scenarios: &[Scenario], seen: &Observed)
     let others: Vec<String> = by_subject.keys().map(|subject| format!("{subject:?}")).collect();
     let problem = (!others.is_empty()).then(|| format!("signals came of {}", others.join(", ")));
     observations.check(ALL, "no other subject has signals", problem);
-    let problems: Vec<String> = seen.signals.iter().filter_map(envelope).collect();
+    let problems: Vec<String> = seen.signals.iter().flat_map(|signal| faults(&signal.message())).collect();
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
     observations.check(ALL, "envelope, order and attributes of every signal", problem.or_else(|| out_of_order(seen)));
 }
@@ -86,37 +71,7 @@ fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
         return Some(format!("it is {kind}"));
     }
     let data = signal.event["data"].as_object().and_then(|data| data.values().next());
-    holds(&expected.data, data.unwrap_or(&Value::Null)).map(|problem| format!("data{problem}"))
-}
-
-/// What is wrong with a signal's envelope, if anything.
-fn envelope(signal: &Signal) -> Option<String> {
-    let (subject, sequence) = (signal.text("subject"), signal.text("sequence"));
-    let id = format!("{subject}#{}.{sequence}", signal.text("epoch"));
-    let source = format!("/gridbell/{}", subject.split('/').next().unwrap_or_default());
-    let attribute =
-        |name: &str| signal.attributes.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
-    let test = signal.event["data"].pointer("/dispatch/test").and_then(Value::as_bool).unwrap_or(false).to_string();
-    let pairs = [
-        ("specversion", signal.text("specversion"), "1.0"),
-        ("datacontenttype", signal.text("datacontenttype"), "application/json"),
-        ("epoch", signal.text("epoch"), epoch_of(signal)),
-        ("id", signal.text("id"), &id),
-        ("source", signal.text("source"), &source),
-        ("message group", &signal.group, subject),
-        ("deduplication id", &signal.deduplication, &id),
-        ("attribute type", attribute("type"), signal.text("type")),
-        ("attribute source", attribute("source"), &source),
-        ("attribute test", attribute("test"), &test),
-    ];
-    let (name, found, wanted) = pairs.into_iter().find(|(_, found, wanted)| found != wanted)?;
-    Some(format!("{id}: {name} is {found:?} where {wanted:?} belongs"))
-}
-
-/// The epoch if it is a plausible Unix time in milliseconds, else a text that is no epoch.
-fn epoch_of(signal: &Signal) -> &str {
-    let epoch = signal.text("epoch");
-    if epoch.len() == 13 && epoch.bytes().all(|byte| byte.is_ascii_digit()) { epoch } else { "Unix milliseconds" }
+    mismatch(&expected.data, data.unwrap_or(&Value::Null)).map(|problem| format!("data{problem}"))
 }
 
 /// Checks that sequences count from 1 without a gap, in the order of arrival.

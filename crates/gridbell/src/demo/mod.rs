@@ -10,15 +10,13 @@ mod watchers;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use self::{observations::Observations, player::DemoStack, report::Report, scenario::Names, watchers::Watchers};
-use crate::{
-    progress::Progress,
-    queue::Queue,
-    simulate::{Simulators, times},
-};
+use crate::progress::Progress;
+use local_stack::queue::Queue;
 use local_stack::{ProviderUrls, Stack, UpOptions};
+use provider_server::{Simulators, times};
 
 /// How long the last pending work may take.
 const LAST_WAIT: Duration = Duration::from_secs(45);
@@ -55,10 +53,7 @@ pub async fn play(stack: Stack, simulators: Simulators, progress: &dyn Progress)
     let observations = Arc::new(Observations::new(start));
     let http = stack_client::http_client()?;
     let description = stack.description();
-    let queue = |name: &str| {
-        let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
-        Ok(Queue { http: http.clone(), endpoint: description.endpoint_url.clone(), url: url.clone() })
-    };
+    let queue = |name: &str| Queue::of(description, name, http.clone());
     let inner =
         ["deliveries", "retries", "alerts", "reviews"].map(queue).into_iter().collect::<Result<Vec<Queue>>>()?;
     let watchers = Watchers::start(&observations, queue("signals")?, (http.clone(), description.mail.clone())).await?;

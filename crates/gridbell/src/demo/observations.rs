@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use simulation::history::envelope::Message;
 use tokio::{sync::watch, time::timeout};
 
 /// Everything observed, shared by the tasks that record and those that wait.
@@ -77,6 +78,12 @@ pub(super) struct Check {
 }
 
 impl Signal {
+    /// It, for the checker of envelopes.
+    pub(super) fn message(&self) -> Message<'_> {
+        let Self { event, attributes, group, deduplication, .. } = self;
+        Message { event, group, deduplication, attributes: Some(attributes) }
+    }
+
     /// A text field of the envelope.
     pub(super) fn text(&self, name: &str) -> &str {
         self.event.get(name).and_then(Value::as_str).unwrap_or_default()

@@ -7,18 +7,17 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use reqwest::Client;
 use serde_json::Value;
+use simulation::history::mismatch;
 use tokio::time::{Instant, interval};
 
 use super::{
-    check::{self, holds},
+    check,
     observations::{Line, Observations, Observed, What},
     scenario::{Content, EndpointKind, Fails, Names, Scenario, Step},
 };
-use crate::{
-    progress::Progress,
-    queue::Queue,
-    simulate::{Simulators, times},
-};
+use crate::progress::Progress;
+use local_stack::queue::Queue;
+use provider_server::{Simulators, times};
 use stack_client::Description;
 
 /// How often the player checks whether the queues are idle.
@@ -113,7 +112,7 @@ impl DemoStack<'_> {
         let took = began.elapsed();
         let read: Value = serde_json::from_str(&answer).unwrap_or(Value::Null);
         let problem = if status == step.answer.status {
-            holds(&step.answer.body, &read).map(|problem| format!("the answer {answer}: {problem}"))
+            mismatch(&step.answer.body, &read).map(|problem| format!("the answer {answer}: {problem}"))
         } else {
             Some(format!("{status} {answer}"))
         };

@@ -7,7 +7,7 @@ use super::{
     observations::{Check, Line, Mail, Observations, Signal, What},
     scenario::Scenario,
 };
-use crate::simulate::{Simulators, times};
+use provider_server::{Simulators, times};
 
 /// Everything observed, and every check.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{fixtures, simulate::times};
 use local_stack::template;
+use provider_server::fixtures;
+use provider_server::times;
 
 /// A scenario of one source.
 #[derive(Debug, Deserialize)]

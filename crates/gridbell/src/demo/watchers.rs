@@ -16,10 +16,8 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
 use super::observations::{Mail, Observations, Signal};
-use crate::{
-    queue::{Message, Queue},
-    simulate::times,
-};
+use local_stack::queue::{Message, Queue};
+use provider_server::times;
 
 /// How often the mail is read.
 const MAIL_EVERY: Duration = Duration::from_millis(300);

@@ -7,10 +7,8 @@ use provider_sims::{Fault, Hook, Keys, Misbehaviour, NVGRID, SIMULATED, Simulate
 use serde_json::json;
 
 use super::up::Ending;
-use crate::{
-    show::{self, Paint},
-    simulate::{KEY, Settings, Simulators, login},
-};
+use crate::show::{self, Paint};
+use provider_server::{KEY, Settings, Simulators, login};
 
 /// Arguments of `providers`.
 ///

@@ -11,9 +11,9 @@ use crate::{
     console::Which,
     endpoint::{Opened, Where, is_loopback},
     show::{self, Paint},
-    simulate::{ClientError, RemoteSimulator, Settings, Simulators, times},
     usage,
 };
+use provider_server::{ClientError, RemoteSimulator, Settings, Simulators, times};
 use stack_client::http_client;
 
 pub(crate) const EXAMPLES: &str = "\

@@ -14,10 +14,10 @@ use super::console;
 use crate::{
     progress,
     show::{self, Paint},
-    simulate::Simulators,
     web::Serving,
 };
 use local_stack::{ProviderUrls, Stack, UpOptions, Workspace};
+use provider_server::Simulators;
 use stack_client::Description;
 
 /// How often `--logs` reads new lines.

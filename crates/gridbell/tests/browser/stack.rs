@@ -7,10 +7,10 @@ use std::{
 };
 
 use aws::host::Host;
-use gridbell::progress;
 use jiff::{SignedDuration, Timestamp};
-use local_stack::{ProviderUrls, Stack, UpOptions};
+use local_stack::{ProviderUrls, Stack, UpOptions, progress};
 use pipeline::ports::Clock;
+use provider_sims::bodies::{Window, leap as bodies};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -58,14 +58,10 @@ const EVENT: &str = "11cfced0-16f4-4fb7-b72e-0000000000c0";
 const MAILED: &str = "11cfced0-16f4-4fb7-b72e-0000000000c1";
 
 fn leap(event: &str, start: Timestamp) -> String {
-    let end = start + SignedDuration::from_hours(1);
-    let slot = json!({"meter_event_id": event, "start_time": start, "end_time": end,
-        "cancelled": false, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
-        "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"], "energy_kw": 12.5});
-    let meter =
-        json!({"meter_id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "partner_reference": "site-1", "timeslots": [slot]});
-    json!({"integration_test_notification": false, "communication_test": false, "meter_dispatches": [meter]})
-        .to_string()
+    let slot = bodies::slot(event, 12.5, &Window::new(start, start + SignedDuration::from_hours(1)));
+    let mut meter = bodies::meter("dd21c76c-7126-4ef7-b0a6-f190fad300b2", &[slot]);
+    meter["partner_reference"] = json!("site-1");
+    bodies::notification(&[meter]).to_string()
 }
 
 fn nvgrid() -> String {
@@ -88,7 +84,7 @@ fn a_dispatch_from_its_webhook_to_its_incident() {
     let Some(browser) = chromium::browser() else { return };
     let runtime = Runtime::new().expect("threads");
     let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
-    let stack = runtime.block_on(Stack::up(options, progress::for_people().as_ref())).expect("up");
+    let stack = runtime.block_on(Stack::up(options, progress::on_stderr().as_ref())).expect("up");
     let console = Console::start(stack.state_file());
     let tab = Tab::open(browser, &console.url);
     tab.wait("the live connection", "document.getElementById('live').textContent === 'Live.'");

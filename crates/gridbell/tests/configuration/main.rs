@@ -13,7 +13,7 @@ use aws::{
     configuration::{ConfigTable, Stored},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use gridbell::progress;
+use local_stack::progress;
 use local_stack::{ProviderUrls, REGION, Stack, UpOptions};
 use serde_json::{Value, json};
 use stack_client::{FUNCTIONS, Functions, http_client, logical_id};
@@ -100,7 +100,7 @@ async fn ping(stack: &Stack) -> (u16, Option<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_without_a_configuration_loses_nothing_and_runs_with_the_next() {
     let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
-    let stack = Stack::up(options, progress::for_people().as_ref()).await.expect("up");
+    let stack = Stack::up(options, progress::on_stderr().as_ref()).await.expect("up");
     let state = stack.state_file().to_owned();
     assert_eq!(ping(&stack).await, (200, None));
     let doctor = gridbell(&state, &["doctor", "--json"]).json();

@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
-use gridbell::progress;
+use local_stack::progress;
 use local_stack::{ProviderUrls, Stack, UpOptions};
+use provider_sims::bodies::{Window, leap as bodies};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -20,7 +21,7 @@ mod terminal;
 static STACK: LazyLock<(Runtime, Stack)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("threads");
     let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
-    let stack = runtime.block_on(Stack::up(options, progress::for_people().as_ref())).expect("up");
+    let stack = runtime.block_on(Stack::up(options, progress::on_stderr().as_ref())).expect("up");
     (runtime, stack)
 });
 
@@ -86,14 +87,10 @@ fn wait_for<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
 
 /// A real Leap dispatch for one meter, far in the future; its webhook contains everything.
 fn dispatch(id: &str) -> String {
-    let slot = json!({"meter_event_id": id, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
-        "cancelled": false, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
-        "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"], "energy_kw": 12.5});
-    let meter =
-        json!({"meter_id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "partner_reference": "site-1", "timeslots": [slot]});
-    let body =
-        json!({"integration_test_notification": false, "communication_test": false, "meter_dispatches": [meter]});
-    post("leap-demo", &body.to_string());
+    let slot = bodies::slot(id, 12.5, &Window::new("2099-06-05T00:00:00Z", "2099-06-05T01:00:00Z"));
+    let mut meter = bodies::meter("dd21c76c-7126-4ef7-b0a6-f190fad300b2", &[slot]);
+    meter["partner_reference"] = json!("site-1");
+    post("leap-demo", &bodies::notification(&[meter]).to_string());
     let key = format!("leap-demo/{id}");
     wait_for("dispatch", || {
         let listed = gridbell(&["dispatch", "list", "--json"]).json();

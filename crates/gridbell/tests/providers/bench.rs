@@ -7,13 +7,10 @@ use std::{
     time::Duration,
 };
 
-use gridbell::{
-    progress::Silent,
-    simulate::{Settings, Simulators},
-};
-use local_stack::{Stack, UpOptions};
+use local_stack::{Stack, UpOptions, progress::Silent, queue::Queue};
+use provider_server::{Settings, Simulators};
 use provider_sims::{SIMULATED, Simulated};
-use serde_json::{Value, json};
+use serde_json::Value;
 use stack_client::http_client;
 use tokio::task::JoinSet;
 
@@ -60,7 +57,7 @@ impl Bench {
         let stack = Stack::up(options, &Silent).await.expect("up");
         let came = Arc::new(Mutex::new(BTreeMap::new()));
         let mut reads = JoinSet::new();
-        let queue = (stack.description().endpoint_url.clone(), stack.description().queues["signals"].clone());
+        let queue = Queue::of(stack.description(), "signals", http_client().expect("a client")).expect("a queue");
         reads.spawn(read(queue, Arc::clone(&came)));
         Self { stack, simulators, came, _more: more, _reads: reads, _folder: folder }
     }
@@ -166,28 +163,13 @@ async fn copies(options: &mut UpOptions, copies: usize) -> Vec<Simulators> {
     more
 }
 
-async fn read((endpoint, queue): (String, String), came: Arc<Mutex<BTreeMap<String, Vec<Value>>>>) {
-    let http = http_client().expect("a client");
-    let sqs = |action: &str, mut body: Value| {
-        body["QueueUrl"] = json!(queue);
-        let request = http.post(&endpoint).header("content-type", "application/x-amz-json-1.0");
-        request.header("x-amz-target", format!("AmazonSQS.{action}")).json(&body).send()
-    };
-    loop {
-        let Ok(answer) = sqs("ReceiveMessage", json!({"MaxNumberOfMessages": 10, "WaitTimeSeconds": 1})).await else {
-            return;
-        };
-        let taken: Value = answer.json().await.unwrap_or_default();
-        let Some(messages) = taken["Messages"].as_array() else { continue };
+async fn read(queue: Queue, came: Arc<Mutex<BTreeMap<String, Vec<Value>>>>) {
+    while let Ok(messages) = queue.take().await {
         for message in messages {
-            let signal: Value = serde_json::from_str(message["Body"].as_str().expect("a body")).expect("JSON");
+            let signal: Value = serde_json::from_str(&message.body).expect("JSON");
             let source = signal["subject"].as_str().and_then(|subject| subject.split('/').next()).expect("a source");
             came.lock().expect("whole").entry(source.to_owned()).or_default().push(signal);
         }
-        let entry =
-            |(id, message): (usize, &Value)| json!({"Id": id.to_string(), "ReceiptHandle": message["ReceiptHandle"]});
-        let entries: Vec<Value> = messages.iter().enumerate().map(entry).collect();
-        drop(sqs("DeleteMessageBatch", json!({"Entries": entries})).await);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gridbell::progress;
+use local_stack::progress;
 use local_stack::{ProviderUrls, Stack, UpOptions};
 use serde_json::{Value, json};
 use stack_client::Description;
@@ -88,7 +88,7 @@ impl TestStack {
             source.api_url = Some(provider.parse().expect("an address"));
             source.poll_s = 0;
         }
-        let stack = runtime.block_on(Stack::up(options, progress::for_people().as_ref())).expect("up");
+        let stack = runtime.block_on(Stack::up(options, progress::on_stderr().as_ref())).expect("up");
         let description = stack.description().clone();
         let state = stack.state_file().to_str().expect("a path").to_owned();
         let nothing = String::new;

@@ -12,8 +12,7 @@ use std::{
     time::Duration,
 };
 
-use gridbell::{progress, queue::Queue};
-use local_stack::{ProviderUrls, Stack, UpOptions};
+use local_stack::{ProviderUrls, Stack, UpOptions, progress, queue::Queue};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, task::JoinHandle};
 
@@ -21,7 +20,7 @@ use tokio::{runtime::Runtime, task::JoinHandle};
 static STACK: LazyLock<(Runtime, Mutex<Stack>)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("threads");
     let options = UpOptions::built_in(&ProviderUrls::new()).expect("the built-in configuration");
-    let stack = runtime.block_on(Stack::up(options, progress::for_people().as_ref())).expect("up");
+    let stack = runtime.block_on(Stack::up(options, progress::on_stderr().as_ref())).expect("up");
     (runtime, Mutex::new(stack))
 });
 
@@ -89,8 +88,7 @@ fn controller(stack: &Stack) -> (JoinHandle<()>, Receiver<Value>) {
     let description = stack.description().clone();
     let reading = STACK.0.spawn(async move {
         let http = stack_client::http_client().expect("a client");
-        let url = description.queues["signals"].clone();
-        let queue = Queue { http: http.clone(), endpoint: description.endpoint_url, url };
+        let queue = Queue::of(&description, "signals", http.clone()).expect("a queue");
         while let Ok(messages) = queue.take().await {
             for message in messages {
                 let signal: Value = serde_json::from_str(&message.body).expect("an event");

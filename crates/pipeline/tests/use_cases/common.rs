@@ -8,6 +8,7 @@ use pipeline::{
     ingest::receive::HttpAnswer,
     mail::Mail,
 };
+use provider_sims::bodies::{self, Window, nvgrid::Loads};
 use serde_json::{Value, json};
 use simulation::{Call, Function, Settled, Simulation, Stream, Webhook, streams};
 
@@ -143,71 +144,53 @@ pub(crate) fn mailed_s(sim: &Simulation, since: Timestamp) -> Vec<i64> {
 
 /// Voltus' thin webhook.
 pub(crate) fn thin(event: &str, id: &str) -> String {
-    json!({ "event": { "name": event }, "resource": format!("/2022-04-15/dispatches/{id}") }).to_string()
+    bodies::voltus::webhook(event, id).to_string()
 }
 
 /// Voltus' answer about a dispatch from 16:50 to 17:00.
 pub(crate) fn voltus(id: &str, number: u64, commitment_kw: u64) -> Value {
-    json!({
-        "id": id, "authorized": true, "test": false, "modification_number": number,
-        "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:00:00Z",
-        "program": { "name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity" },
-        "sites": [{
-            "id": "d4z9", "name": "My Site", "customer_location_id": "democustomerlocationid",
-            "drop_by": commitment_kw, "commitment": commitment_kw,
-        }],
-    })
+    let site = bodies::voltus::site("d4z9", "My Site", "democustomerlocationid", commitment_kw);
+    bodies::voltus::dispatch(id, Some(number), &Window::new("2023-12-01T16:50:00Z", "2023-12-01T17:00:00Z"), &[site])
 }
 
 /// A Leap notification of one meter in one event, from 16:50 to 17:50.
 pub(crate) fn leap(event: &str, energy_kw: u64) -> Value {
-    json!({
-        "integration_test_notification": false, "communication_test": false,
-        "meter_dispatches": [{ "meter_id": "dd21c76c-7126-4ef7-b0a6-f190fad300b2", "timeslots": [slot(event, energy_kw)] }],
-    })
-}
-
-fn slot(event: &str, energy_kw: u64) -> Value {
-    json!({
-        "meter_event_id": event, "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:50:00Z",
-        "cancelled": false, "energy_kw": energy_kw, "performance_compensation_cap": "up-to-site-load",
-        "priority": 1, "is_voluntary": false, "dispatch_event_types": ["day-ahead"], "programs": ["DRAM"],
-    })
+    bodies::leap::notification(&[meter(event, energy_kw)])
 }
 
 /// Leap's search result for that event.
 pub(crate) fn leap_found(event: &str, energy_kw: u64) -> Value {
-    json!({ "meter_dispatches": leap(event, energy_kw)["meter_dispatches"], "next_page_token": null })
+    bodies::leap::found(&[meter(event, energy_kw)])
+}
+
+fn meter(event: &str, energy_kw: u64) -> Value {
+    let window = Window::new("2023-12-01T16:50:00Z", "2023-12-01T17:50:00Z");
+    let slot = bodies::leap::slot(event, energy_kw, &window);
+    bodies::leap::meter("dd21c76c-7126-4ef7-b0a6-f190fad300b2", &[slot])
 }
 
 /// One of `NvGrid`'s events.
 pub(crate) fn power(event: &str, compliant: bool) -> Value {
-    json!({
-        "event": event, "feed_tag": "main_power_feed", "correlation_id": "c-1", "strategy": "best_effort",
-        "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T18:50:00Z",
-        "target_load": { "value": 6.5, "unit": "mw" }, "prev_target_load": { "value": 10, "unit": "mw" },
-        "calculated_load": { "value": 9.2, "unit": "mw" }, "compliant": compliant,
-    })
+    let window = Window::new("2023-12-01T16:50:00Z", "2023-12-01T18:50:00Z");
+    let loads = Loads { target: 6.5, previous: 10.0, measured: 9.2 };
+    bodies::nvgrid::webhook(event, "c-1", &window, loads, compliant)
 }
 
 /// Openvolt's announcement of an hour of data of some meters.
 pub(crate) fn announced(delivery: &str, meters: &[&str]) -> Value {
-    let period = |meter: &&str| json!({ "meter_id": meter, "start_interval": "2023-12-01T10:00:00Z", "end_interval": "2023-12-01T11:00:00Z" });
-    json!({
-        "subscription_id": "s-1", "event_id": "meter_data.received", "event_timestamp": "2023-12-01T11:05:00Z",
-        "delivery_id": delivery, "payload": meters.iter().map(period).collect::<Vec<_>>(),
-    })
+    let periods: Vec<Value> = meters.iter().map(|meter| bodies::openvolt::period(meter, &hour())).collect();
+    bodies::openvolt::webhook("meter_data.received", delivery, "2023-12-01T11:05:00Z", &json!(periods))
+}
+
+fn hour() -> Window {
+    Window::new("2023-12-01T10:00:00Z", "2023-12-01T11:00:00Z")
 }
 
 /// Openvolt's readings of that hour.
 pub(crate) fn readings(meter: &str) -> Value {
-    let row = |start: &str, consumption: &str| json!({ "start_interval": start, "consumption": consumption, "consumption_units": "kwh", "meter_id": meter });
-    json!({
-        "start_interval": "2023-12-01T10:00:00Z", "end_interval": "2023-12-01T11:00:00Z", "granularity": "hh",
-        "data": [
-            row("2023-12-01T10:00:00Z", "0.5"), row("2023-12-01T10:30:00Z", "1.25"), row("2023-12-01T11:00:00Z", "2"),
-        ],
-    })
+    let rows = [("10:00", "0.5"), ("10:30", "1.25"), ("11:00", "2")]
+        .map(|(time, consumption)| bodies::openvolt::row(meter, format!("2023-12-01T{time}:00Z"), &json!(consumption)));
+    bodies::openvolt::answer(&hour(), &rows)
 }
 
 /// The numbers of the calls, from that one on, that need a fault each: all but those of incidents made by hand, and of

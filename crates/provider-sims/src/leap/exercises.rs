@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Exercise,
+    bodies::{Window, leap as bodies},
     plan::{Act, ExerciseSetup},
 };
 
@@ -97,45 +98,23 @@ pub(super) const ALL: &[Exercise] = &[
     },
 ];
 
-/// The constant part of a time slot. A null power means the maximum.
-pub(super) fn slot<const N: usize>(event: &str, kw: &Value, types: [&str; N]) -> Value {
-    json!({
-        "meter_event_id": event, "start_time": null, "end_time": null, "cancelled": false,
-        "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
-        "dispatch_event_types": types.to_vec(), "programs": ["DRAM"], "energy_kw": kw,
-    })
-}
-
 fn made(stage: &ExerciseSetup<'_>, event: &str, kw: &Value, (from, to): (i64, i64)) -> Value {
-    let mut slot = slot(event, kw, ["day-ahead"]);
-    (slot["start_time"], slot["end_time"]) = (json!(stage.text(from)), json!(stage.text(to)));
-    slot
+    bodies::slot(event, kw.clone(), &Window::new(stage.text(from), stage.text(to)))
 }
 
 const METER_ID: &str = "dd21c76c-7126-4ef7-b0a6-f190fad300b2";
 
 fn meter(stage: &ExerciseSetup<'_>, minutes: i64, says: &str, slots: Vec<Value>) -> Act {
-    let items: Vec<Value> = slots.into_iter().map(|slot| json!({"meter_id": METER_ID, "timeslots": [slot]})).collect();
-    stage.publishes(minutes, says, notification("meter_dispatches", &items))
-}
-
-fn notification(list: &str, items: &[Value]) -> Value {
-    json!({"integration_test_notification": false, "communication_test": false, list: items})
+    let items: Vec<Value> = slots.into_iter().map(|slot| bodies::meter(METER_ID, &[slot])).collect();
+    stage.publishes(minutes, says, bodies::notification(&items))
 }
 
 fn group(stage: &mut ExerciseSetup<'_>) -> Vec<Act> {
     let event = stage.ids.uuid();
-    let mut slot = made(stage, &event, &json!(8), (60, 120));
-    if let Some(fields) = slot.as_object_mut() {
-        fields.shift_remove("meter_event_id");
-    }
-    slot["market_group_event_id"] = json!(event);
-    let item = json!({
-        "market_group_id": "11aa7aae-24e5-455f-91e9-e0f5f145f2ae",
-        "meter_ids": ["abae2779-e392-4f00-b0cf-32e716204f78", "bbae2779-e392-4f00-b0cf-32e716204f78"],
-        "timeslots": [slot],
-    });
-    vec![stage.publishes(0, "8 kW of a group in an hour", notification("group_dispatches", &[item]))]
+    let slot = bodies::of_group(made(stage, &event, &json!(8), (60, 120)));
+    let meters = ["abae2779-e392-4f00-b0cf-32e716204f78", "bbae2779-e392-4f00-b0cf-32e716204f78"].map(str::to_owned);
+    let item = bodies::group("11aa7aae-24e5-455f-91e9-e0f5f145f2ae", &meters, &[slot]);
+    vec![stage.publishes(0, "8 kW of a group in an hour", bodies::group_notification(&[item]))]
 }
 
 fn overlap(stage: &mut ExerciseSetup<'_>) -> Vec<Act> {
@@ -151,24 +130,18 @@ fn overlap(stage: &mut ExerciseSetup<'_>) -> Vec<Act> {
 fn huge(stage: &mut ExerciseSetup<'_>) -> Vec<Act> {
     let item = |stage: &mut ExerciseSetup<'_>| {
         let (meter, event) = (stage.ids.uuid(), stage.ids.uuid());
-        json!({"meter_id": meter, "timeslots": [made(stage, &event, &json!(5), (120, 180))]})
+        bodies::meter(&meter, &[made(stage, &event, &json!(5), (120, 180))])
     };
     let items: Vec<Value> = (0..MANY).map(|_| item(stage)).collect();
-    vec![stage.publishes(0, format!("{MANY} meters, 5 kW each"), notification("meter_dispatches", &items))]
+    vec![stage.publishes(0, format!("{MANY} meters, 5 kW each"), bodies::notification(&items))]
 }
 
 /// The body of `POST /dispatch/{meter|group}/webhook/integration_test`: one slot of 10 kW in an hour, with these ids.
 pub fn integration_test(group: bool, event: &str, now: Timestamp) -> Value {
     let at = |hours| now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(now).to_string();
-    let mut slot = slot(event, &json!(10), ["day-ahead"]);
-    (slot["start_time"], slot["end_time"]) = (json!(at(1)), json!(at(2)));
+    let slot = bodies::slot(event, 10, &Window::new(at(1), at(2)));
     if !group {
-        return json!({"meter_dispatches": [{"meter_id": METER_ID, "timeslots": [slot]}]});
+        return json!({"meter_dispatches": [bodies::meter(METER_ID, &[slot])]});
     }
-    if let Some(fields) = slot.as_object_mut() {
-        fields.shift_remove("meter_event_id");
-    }
-    slot["market_group_event_id"] = json!(event);
-    let item = json!({"market_group_id": event, "meter_ids": [METER_ID], "timeslots": [slot]});
-    json!({"group_dispatches": [item]})
+    json!({"group_dispatches": [bodies::group(event, &[METER_ID.to_owned()], &[bodies::of_group(slot)])]})
 }

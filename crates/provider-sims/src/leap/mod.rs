@@ -11,6 +11,7 @@ use self::search::Slots;
 use crate::{
     Hook, Request, Simulated, WebhookOutcome,
     api::{Api, Asked, Done, Refusal, Waiting},
+    bodies::{self, Window},
     ids::Ids,
     plan::Act,
     rules::{self, Rules},
@@ -104,14 +105,15 @@ impl Leap {
             return Err(Refusal(400, "start_time and end_time are instants"));
         }
         let item = |meter: &Value| {
-            let mut slot = exercises::slot(&ids.uuid(), &asked.body["dispatch_quantity_kw"], ["capacity-test"]);
-            (slot["start_time"], slot["end_time"]) = (start.clone(), end.clone());
+            let kw = asked.body["dispatch_quantity_kw"].clone();
+            let mut slot = bodies::leap::slot(&ids.uuid(), kw, &Window::new(start, end));
+            slot["dispatch_event_types"] = json!(["capacity-test"]);
             slot["programs"] = json!([asked.body["program"]]);
             json!({"meter_id": meter, "timeslots": [slot]})
         };
         let items: Vec<Value> = meters.iter().map(item).collect();
-        let body =
-            json!({"integration_test_notification": false, "communication_test": true, "meter_dispatches": items});
+        let mut body = bodies::leap::notification(&items);
+        body["communication_test"] = json!(true);
         let act = Act {
             at: asked.now,
             says: format!("a communication test of {} meters", items.len()),

@@ -1,9 +1,13 @@
 //! Ramps of a data centre, with the webhooks that `NvGrid` sends.
 
-use serde_json::json;
+use serde_json::Value;
 
 use crate::{
     Exercise,
+    bodies::{
+        Window,
+        nvgrid::{Loads, webhook},
+    },
     plan::{Act, ExerciseSetup},
 };
 
@@ -77,15 +81,11 @@ fn ramp(
     id: &str,
     (event, window, [target, before, load], compliant): Ramp,
 ) -> Act {
-    let load_of = |value: f64| json!({"value": value, "unit": "mw"});
-    let mut body = json!({
-        "event": event, "feed_tag": "main_power_feed", "start_time": stage.text(window.map_or(minutes, |(from, _)| from)),
-        "strategy": "best_effort", "target_load": load_of(target), "prev_target_load": load_of(before),
-        "calculated_load": load_of(load), "compliant": compliant, "correlation_id": id,
-    });
-    if let Some((from, to)) = window.filter(|(from, to)| from < to) {
-        (body["start_time"], body["end_time"]) = (json!(stage.text(from)), json!(stage.text(to)));
-    }
+    let window = window.filter(|(from, to)| from < to).map_or_else(
+        || Window::new(stage.text(window.map_or(minutes, |(from, _)| from)), Value::Null),
+        |(from, to)| Window::new(stage.text(from), stage.text(to)),
+    );
+    let body = webhook(event, id, &window, Loads { target, previous: before, measured: load }, compliant);
     let met = if compliant { "" } else { ", not compliant" };
     stage.publishes(minutes, format!("{event} to {target} MW, {load} MW measured{met}"), body)
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Exercise,
+    bodies::{Window, openvolt as bodies},
     plan::{Act, ExerciseSetup},
 };
 
@@ -91,7 +92,7 @@ fn period(stage: &ExerciseSetup<'_>, meter: &str, (from, to): (i64, i64)) -> Val
         let at = Timestamp::from_second(midnight).and_then(|at| at.checked_sub(SignedDuration::from_hours(24 * days)));
         format!("{:.3}", at.unwrap_or(stage.now))
     };
-    json!({"meter_id": meter, "start_interval": ago(from), "end_interval": ago(to)})
+    bodies::period(meter, &Window::new(ago(from), ago(to)))
 }
 
 fn data(stage: &mut ExerciseSetup<'_>, minutes: i64, says: &str, period: &Value) -> Act {
@@ -99,10 +100,7 @@ fn data(stage: &mut ExerciseSetup<'_>, minutes: i64, says: &str, period: &Value)
 }
 
 fn event(stage: &mut ExerciseSetup<'_>, minutes: i64, kind: &str, payload: &Value, says: &str) -> Act {
-    let body = json!({
-        "subscription_id": "0318df2f-7b9c-4b2e-bf8d-113919ab1e78", "event_id": kind,
-        "event_timestamp": format!("{:.3}", stage.at(minutes)), "delivery_id": stage.ids.uuid(), "payload": payload,
-    });
+    let body = bodies::webhook(kind, &stage.ids.uuid(), format!("{:.3}", stage.at(minutes)), payload);
     let says = format!("{kind}: {says}");
     Act { at: stage.at(minutes), says, holds: None, sends: Some(body) }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Hook, Request, Simulated,
     api::{Api, Asked, Done, Refusal},
+    bodies::{Window, openvolt as bodies},
     ids::Ids,
     rules::{self, Rules},
 };
@@ -49,15 +50,7 @@ impl Openvolt {
         let row = |start: Timestamp| {
             let usual = || Value::String(usual_kwh(start));
             let consumption = self.readings.get(&(meter.to_owned(), start)).cloned().unwrap_or_else(usual);
-            json!({
-                "start_interval": format!("{start:.3}"),
-                "meter_id": meter,
-                "meter_number": "9999999999995",
-                "customer_id": "6514167223e3d1424bf82700",
-                "account_id": "6514167223e3d1424bf82701",
-                "consumption": consumption,
-                "consumption_units": "kwh",
-            })
+            bodies::row(meter, format!("{start:.3}"), &consumption)
         };
         starts.map(row).collect()
     }
@@ -123,12 +116,7 @@ impl Api for Openvolt {
         }
         // Before the latest change, the newest readings did not exist.
         let rows = if asked.view.stale { Vec::new() } else { self.rows(meter, from, to) };
-        let answer = json!({
-            "start_interval": format!("{from:.3}"),
-            "end_interval": format!("{to:.3}"),
-            "granularity": "hh",
-            "data": rows,
-        });
+        let answer = bodies::answer(&Window::new(format!("{from:.3}"), format!("{to:.3}")), &rows);
         Ok(Done::Answer(200, if asked.view.other_shape { camel_case(answer) } else { answer }))
     }
 

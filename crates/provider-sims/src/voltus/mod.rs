@@ -12,6 +12,7 @@ pub use self::exercises::scenario;
 use crate::{
     Hook, Request, Simulated, WebhookOutcome,
     api::{Api, Asked, Done, Refusal, Waiting},
+    bodies::{self, voltus::webhook},
     ids::Ids,
     plan::Act,
     rules::{self, Rules},
@@ -72,7 +73,7 @@ impl Voltus {
         if let (true, Some(_), [one]) = (asked.view.other_shape, id, dispatches.as_slice()) {
             return Ok(Done::Answer(200, one.clone()));
         }
-        Ok(Done::Answer(200, json!({"dispatches": dispatches, "page": 0, "perPage": 0})))
+        Ok(Done::Answer(200, bodies::voltus::answer(&dispatches)))
     }
 
     /// A self-test: a dispatch with `test: true` for all sites.
@@ -126,11 +127,6 @@ impl Voltus {
             |(id, webhook): (&String, &Webhook)| json!({"url": webhook.hook.url, "events": webhook.events, "id": id});
         json!({"webhooks": self.webhooks.iter().map(one).collect::<Vec<_>>(), "page": 0, "perPage": 0})
     }
-}
-
-/// The thin webhook.
-fn webhook(event: &str, id: &str) -> Value {
-    json!({"event": {"name": event}, "resource": format!("{BASE}dispatches/{id}")})
 }
 
 impl Api for Voltus {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::webhook;
-use crate::{ids::Ids, plan::Act};
+use crate::{
+    bodies::voltus::{program, webhook},
+    ids::Ids,
+    plan::Act,
+};
 
 /// The acts of a scenario, in order of publication.
 pub(super) fn acts(scenario: &Value, now: Timestamp, ids: &mut Ids) -> Result<Vec<Act>, &'static str> {
@@ -108,8 +111,7 @@ fn in_words(dispatch: &Value) -> String {
 /// Adds what is missing: a program, sites, the sites' ids and the deprecated `drop_by`.
 pub(super) fn complete(dispatch: &mut Value, sites: &mut Sites, ids: &mut Ids) {
     if dispatch["program"].is_null() {
-        dispatch["program"] =
-            json!({"id": 42, "name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity"});
+        dispatch["program"] = program();
     }
     if dispatch["sites"].is_null() {
         dispatch["sites"] = json!([

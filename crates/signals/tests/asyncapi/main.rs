@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 use signals::{SignalType, schemas};
 
-const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p signals --test asyncapi";
+const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p gridbell-signals --test asyncapi";
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

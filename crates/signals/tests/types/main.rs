@@ -8,7 +8,7 @@ mod typescript;
 
 use std::{fs, path::PathBuf};
 
-const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p signals --test types";
+const REWRITE: &str = "UPDATE_SCHEMAS=1 cargo test -p gridbell-signals --test types";
 
 fn check(name: &str, fresh: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);

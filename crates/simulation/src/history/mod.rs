@@ -7,6 +7,8 @@
 mod checker;
 mod deadlines;
 mod end;
+pub mod envelope;
+mod expected;
 mod heartbeats;
 mod mails;
 mod provider_timeline;
@@ -23,6 +25,7 @@ use serde_json::Value;
 
 pub use self::{
     checker::{Broken, Checker, Circumstances, judge},
+    expected::mismatch,
     provider_timeline::{Happening, Oddity, Provider, ProviderTimeline, Said, StreamStory},
 };
 

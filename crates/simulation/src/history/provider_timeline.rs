@@ -1,6 +1,7 @@
 //! What the providers state: dispatches with their versions over time, their wire format, and events that happen once.
 
 use jiff::Timestamp;
+use provider_sims::bodies::{Window, leap, voltus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -161,14 +162,14 @@ impl ProviderTimeline {
         match self.provider {
             Provider::Voltus { .. } => {
                 let event = if version == 0 { "dispatch.create" } else { "dispatch.update" };
-                let resource = format!("/2022-04-15/dispatches/{}", self.id);
-                json!({ "event": { "name": event }, "resource": resource }).to_string()
+                voltus::webhook(event, &self.id).to_string()
             }
-            Provider::Leap { .. } => wire(&json!({
-                "integration_test_notification": self.test.as_deref() == Some("integration"),
-                "communication_test": self.test.as_deref() == Some("communication"),
-                "meter_dispatches": self.meters(version),
-            })),
+            Provider::Leap { .. } => {
+                let mut body = leap::notification(&self.meters(version));
+                body["integration_test_notification"] = json!(self.test.as_deref() == Some("integration"));
+                body["communication_test"] = json!(self.test.as_deref() == Some("communication"));
+                wire(&body)
+            }
         }
     }
 
@@ -177,41 +178,31 @@ impl ProviderTimeline {
         match self.provider {
             Provider::Voltus { numbered } => {
                 let said = &self.versions[version];
-                let mut answer = json!({
-                    "id": id, "authorized": said.authorized, "test": self.test.as_deref() == Some("self"),
-                    "start_time": said.start, "metadata": { "note": said.note },
-                    "program": { "id": 7, "name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity" },
-                    "sites": said.targets.iter().map(|(site, kw)| json!({
-                        "id": site, "name": "A Site", "customer_location_id": "loc", "commitment": kw, "drop_by": null,
-                    })).collect::<Vec<_>>(),
-                });
-                let end = self.oddity.end(said.end);
-                if !end.is_null() {
-                    answer["end_time"] = end;
-                }
+                let sites = said.targets.iter().map(|(site, kw)| voltus::site(site, "A Site", "loc", *kw));
+                let number = u64::try_from(version).ok().filter(|_| numbered);
+                let window = Window::new(said.start, self.oddity.end(said.end));
+                let mut answer = voltus::dispatch(id, number, &window, &sites.collect::<Vec<_>>());
+                answer["authorized"] = json!(said.authorized);
+                answer["test"] = json!(self.test.as_deref() == Some("self"));
+                answer["metadata"] = json!({ "note": said.note });
                 self.oddity.voltus(&mut answer);
-                if numbered {
-                    answer["modification_number"] = json!(version);
-                }
                 answer
             }
-            Provider::Leap { .. } => json!({ "meter_dispatches": self.meters(version), "next_page_token": null }),
+            Provider::Leap { .. } => leap::found(&self.meters(version)),
         }
     }
 
     fn meters(&self, version: usize) -> Vec<Value> {
         let said = &self.versions[version];
         let slot = |kw: u64| {
-            let mut slot = json!({
-                "meter_event_id": self.id, "start_time": said.start, "end_time": self.oddity.end(said.end), "cancelled": !said.authorized,
-                "energy_kw": kw, "performance_compensation_cap": "up-to-site-load", "priority": 1, "is_voluntary": false,
-                "communication_test": self.test.as_deref() == Some("communication"), "dispatch_event_types": ["day-ahead"],
-                "programs": ["DRAM"], "nomination_kw": said.note,
-            });
+            let mut slot = leap::slot(&self.id, kw, &Window::new(said.start, self.oddity.end(said.end)));
+            slot["cancelled"] = json!(!said.authorized);
+            slot["communication_test"] = json!(self.test.as_deref() == Some("communication"));
+            slot["nomination_kw"] = json!(said.note);
             self.oddity.leap(&mut slot);
             slot
         };
-        said.targets.iter().map(|(meter, kw)| json!({ "meter_id": meter, "timeslots": [slot(*kw)] })).collect()
+        said.targets.iter().map(|(meter, kw)| leap::meter(meter, &[slot(*kw)])).collect()
     }
 }
 

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pipeline::ports::fifo_id;
 use serde_json::Value;
 
-use super::{Broken, Event, Numbered, Provider, ProviderTimeline, Said, StreamStory};
+use super::{
+    Broken, Event, Numbered, Provider, ProviderTimeline, Said, StreamStory,
+    envelope::{Message, faults},
+    mismatch,
+};
 use crate::Fifo;
 
 /// The dispatches and streams of the providers.
@@ -51,6 +54,22 @@ impl Signals {
         let Ok(event) = serde_json::from_str::<Value>(body) else {
             return broken("envelope", group, "the signal is no JSON");
         };
+        self.follows(now, &event, *stored, stories)?;
+        let message = Message { event: &event, group, deduplication, attributes: None };
+        match faults(&message).into_iter().next() {
+            Some(fault) => broken("envelope", event["subject"].as_str().unwrap_or(group), fault),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks its number and its content.
+    fn follows(
+        &mut self,
+        now: Timestamp,
+        event: &Value,
+        stored: Option<Numbered>,
+        stories: Stories<'_>,
+    ) -> Result<(), Broken> {
         let text = |name: &str| event[name].as_str().unwrap_or_default();
         let decimal = |name: &str| text(name).parse().unwrap_or(0);
         let subject = text("subject");
@@ -59,9 +78,6 @@ impl Signals {
         let (part, parts) = (dispatch["part"].as_u64().unwrap_or(1), dispatch["parts"].as_u64().unwrap_or(1));
         let suffix = if parts > 1 { format!(".{part}") } else { String::new() };
         let id = format!("{subject}{number}{suffix}");
-        if text("id") != id || *group != fifo_id(subject) {
-            return broken("envelope", subject, format!("{id} bears another id or group"));
-        }
         if let Some(stored) = stored.filter(|stored| *stored < number) {
             return broken("stored-before-sent", subject, format!("{number} is out, version {stored} is stored"));
         }
@@ -95,9 +111,6 @@ impl Signals {
             self.begun.remove(subject);
         }
         *highest = number;
-        if *deduplication != fifo_id(&id) {
-            return broken("envelope", subject, format!("{id} is deduplicated by another name"));
-        }
         self.bodies.insert((subject.to_owned(), number, part), (now, without_neighbours(event.clone())));
         let kind = text("type").strip_prefix("gridbell.").and_then(|kind| kind.strip_suffix(".v1")).unwrap_or_default();
         if kind == "heartbeat" {
@@ -196,7 +209,7 @@ impl Signals {
         for (number, story) in stories.iter().enumerate() {
             for (place, happening) in story.happenings.iter().enumerate().filter(|(_, one)| one.at <= now) {
                 for (which, (its_subject, its_kind, expected)) in happening.signals.iter().enumerate() {
-                    if its_subject == subject && its_kind == kind && holds(expected, data) {
+                    if its_subject == subject && its_kind == kind && mismatch(expected, data).is_none() {
                         return if self.happenings.insert((number, place, which), epoch) == Some(epoch) {
                             broken("published-once", subject, format!("{kind} is published twice"))
                         } else {
@@ -269,19 +282,6 @@ fn body(data: &Value, status: &str, said: &Said, now: Timestamp) -> bool {
         && instant("end") == said.possible_end()
         && data["request"]["watts"].as_u64() == Some(said.watts())
         && targets == spoken
-}
-
-/// Whether `actual` contains everything in `expected`.
-fn holds(expected: &Value, actual: &Value) -> bool {
-    match (expected, actual) {
-        (Value::Object(expected), Value::Object(actual)) => {
-            expected.iter().all(|(name, value)| actual.get(name).is_some_and(|actual| holds(value, actual)))
-        }
-        (Value::Array(expected), Value::Array(actual)) => {
-            expected.len() == actual.len() && expected.iter().zip(actual).all(|(a, b)| holds(a, b))
-        }
-        (expected, actual) => expected == actual,
-    }
 }
 
 impl Published {

@@ -175,8 +175,7 @@ impl<'w> Driver<'w> {
                 let id = self.seen.posts[number].id.clone();
                 self.start(Function::Receiver, Purpose::Post(number), move |invocation| {
                     Box::pin(async move {
-                        let body = json!({ "event": { "name": "dispatch.create" },
-                            "resource": format!("/2022-04-15/dispatches/{id}") });
+                        let body = provider_sims::bodies::voltus::webhook("dispatch.create", &id);
                         let request = Webhook { source: SOURCE, token: TOKEN, body: &body.to_string() };
                         Done::Status(invocation.receive(request.into()).await.status)
                     })

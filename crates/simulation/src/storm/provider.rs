@@ -4,8 +4,9 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::ports::FetchError;
+use provider_sims::bodies::{Window, voltus};
 use providers::ApiRequest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A dispatch, and since when the provider knows it.
 #[derive(Debug)]
@@ -50,17 +51,16 @@ impl Voltus {
         let number = self.dispatches.len();
         let id = format!("d{number:05}");
         let site = |place: usize| {
-            json!({ "id": format!("{id}-{place}"), "name": format!("Cold store {place} of {number}"),
-                "customer_location_id": format!("site-{number}-{place}"), "drop_by": 55, "commitment": 55 })
+            let name = format!("Cold store {place} of {number}");
+            voltus::site(&format!("{id}-{place}"), &name, &format!("site-{number}-{place}"), 55)
         };
-        let text = json!({
-            "id": id, "authorized": true, "test": false, "modification_number": 0, "creation_time": from.to_string(),
-            "start_time": start.to_string(), "end_time": (start + SignedDuration::from_hours(2)).to_string(), "metadata": {},
-            "program": { "id": 42, "name": "A Program", "timezone": "PST", "market": "CAISO", "program_type": "capacity" },
-            "sites": (0..sites.max(1)).map(site).collect::<Vec<_>>(),
-        });
+        let sites: Vec<Value> = (0..sites.max(1)).map(site).collect();
+        let window = Window::new(start, start + SignedDuration::from_hours(2));
+        let mut dispatch = voltus::dispatch(&id, Some(0), &window, &sites);
+        dispatch["creation_time"] = json!(from);
+        dispatch["metadata"] = json!({});
         self.by_id.insert(id.clone(), number);
-        self.dispatches.push(Known { from, text: text.to_string() });
+        self.dispatches.push(Known { from, text: dispatch.to_string() });
         id
     }
 

@@ -13,8 +13,8 @@ use simulation::history::{Broken, Checker, Circumstances, Event, Line};
 use tokio::time::{Instant, sleep};
 
 use super::watch::Controller;
-use gridbell::simulate::times;
 use local_stack::{Stack, progress::Progress};
+use provider_server::times;
 use stack_client::Console;
 
 /// Longest wait for all work to end: a message whose function died comes back after two minutes, and may be retried.

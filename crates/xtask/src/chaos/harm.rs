@@ -11,8 +11,8 @@ use serde::Serialize;
 use simulation::Seed;
 
 use super::upgrade::Upgrade;
-use gridbell::simulate::{Simulators, times};
 use local_stack::Stack;
+use provider_server::{Simulators, times};
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use provider_sims::{Hook, Publication};
 use serde_json::json;
@@ -23,11 +23,8 @@ use super::{
     watch::{self, Controller, Mailroom},
 };
 use config::{Config, file::File};
-use gridbell::{
-    queue::Queue,
-    simulate::{KEY, Settings, Simulators, times},
-};
-use local_stack::{Stack, UpOptions, progress::Progress};
+use local_stack::{Stack, UpOptions, progress::Progress, queue::Queue};
+use provider_server::{KEY, Settings, Simulators, times};
 use stack_client::Console;
 
 /// How often the providers' logs are read.
@@ -193,10 +190,7 @@ fn secrets(stack: &Stack) -> Vec<String> {
 }
 
 pub(super) fn queue(stack: &Stack, name: &str) -> Result<Queue> {
-    let description = stack.description();
-    let Some(url) = description.queues.get(name) else { bail!("the stack has no queue {name}") };
-    let http = stack_client::http_client()?;
-    Ok(Queue { http, endpoint: description.endpoint_url.clone(), url: url.clone() })
+    Queue::of(stack.description(), name, stack_client::http_client()?)
 }
 
 /// Schedules everything that the simulated providers send.

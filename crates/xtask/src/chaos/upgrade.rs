@@ -8,11 +8,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use gridbell::{progress, simulate::times};
 use local_stack::{
     Build, Stack, Workspace,
-    progress::{Progress, Silent},
+    progress::{self, Progress, Silent},
 };
+use provider_server::times;
 use stack_client::Console;
 use tokio::time::Instant;
 
@@ -91,7 +91,7 @@ impl Upgrade {
 
 /// Builds both commits, lets them replace each other, and prints the result.
 pub(crate) async fn run(args: UpgradeArgs) -> Result<()> {
-    let progress = progress::for_people();
+    let progress = progress::on_stderr();
     let seed = args.seed.unwrap_or_else(|| times::now().as_second().unsigned_abs());
     let from = match &args.from {
         Some(from) => from.clone(),

@@ -13,10 +13,8 @@ use simulation::history::{About, Event, Line, ProviderTimeline};
 use tokio::task::JoinHandle;
 
 use super::schedule::Post;
-use gridbell::{
-    queue::{Message, Queue},
-    simulate::Simulators,
-};
+use local_stack::queue::{Message, Queue};
+use provider_server::Simulators;
 
 /// Reads the queue `signals` until it is dropped.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use aws::configuration::{Probed, ReplaceError, Stored, Version, digest};
 use jiff::Timestamp;
 
 use super::rollout::{Fleet, ProbeFailure, RolloutError, Wanted, catch_up, roll_out};
-use crate::progress::Silent;
+use local_stack::progress::Silent;
 use stack_client::{ALIAS, FUNCTIONS};
 
 /// A stack whose functions read the table when a version starts, unless a fault is set.

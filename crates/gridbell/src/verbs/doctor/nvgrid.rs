@@ -8,7 +8,7 @@ use pipeline::config::Source;
 use url::Url;
 
 use super::{CheckResult, Examined, provider::KEY};
-use crate::nvgrid::{Client, Endpoint, Login, NvgridError, Origin};
+use nvgrid_client::{Client, Endpoint, Login, NvgridError, Origin};
 
 /// Timeout of one call.
 const ANSWERS: Duration = Duration::from_secs(10);

@@ -179,7 +179,7 @@ fn seconds(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Silent;
+    use local_stack::progress::Silent;
 
     fn step(within: Duration) -> Step {
         Step { name: "signal", within, late: "look at the hydrator" }

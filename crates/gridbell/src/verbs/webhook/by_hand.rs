@@ -9,8 +9,8 @@ use super::{
 use crate::{
     endpoint::{HookAddress, Opened},
     show,
-    simulate::times,
 };
+use provider_server::times;
 
 /// The registrar of providers without one of their own.
 pub(super) struct ByHand;

@@ -8,7 +8,8 @@ use dispatch::Subject;
 use jiff::Timestamp;
 use pipeline::ports::Dispatches;
 
-use crate::{endpoint::Opened, show, simulate::times};
+use crate::{endpoint::Opened, show};
+use provider_server::times;
 
 /// How often the tables are read.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

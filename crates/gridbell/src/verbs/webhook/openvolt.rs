@@ -13,8 +13,8 @@ use super::{
 use crate::{
     endpoint::{HookAddress, Opened},
     show,
-    simulate::times,
 };
+use provider_server::times;
 
 /// Openvolt's registrar.
 pub(super) struct Openvolt;

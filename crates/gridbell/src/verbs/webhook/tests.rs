@@ -15,10 +15,8 @@ use providers::{Provider, Providers};
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{api::Api, *};
-use crate::{
-    endpoint::{HookAddress, endpoint},
-    simulate::{Settings, Simulators, times},
-};
+use crate::endpoint::{HookAddress, endpoint};
+use provider_server::{Settings, Simulators, times};
 
 /// A simulator, and a receiver that answers 405 to GET and else the configured status, 200 at first.
 struct Bench {

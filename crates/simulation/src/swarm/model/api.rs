@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::ports::FetchError;
+use provider_sims::bodies::{leap, voltus};
 use providers::ApiRequest;
 use serde_json::{Value, json};
 
@@ -112,9 +113,7 @@ impl Model {
                 (Provider::Voltus { .. } | Provider::Leap { searched: true }, Some(current)) => {
                     Ok(wire(&story.answer(current, &story.id)))
                 }
-                (Provider::Leap { .. }, _) => {
-                    Ok(json!({ "meter_dispatches": [], "next_page_token": null }).to_string())
-                }
+                (Provider::Leap { .. }, _) => Ok(leap::found(&[]).to_string()),
                 (Provider::Voltus { .. }, None) => Err(FetchError::Missing),
             };
         }
@@ -128,14 +127,14 @@ impl Model {
         match path {
             "/2022-04-15/dispatches" => {
                 let list: Vec<Value> = shown.map(|(story, current)| story.answer(current, &story.id)).collect();
-                Ok(wire(&json!({ "dispatches": list, "page": 0, "perPage": 0 })))
+                Ok(wire(&voltus::answer(&list)))
             }
             "/dispatch/meter/search" => {
                 let searched = shown.filter(|(story, _)| story.provider == Provider::Leap { searched: true });
                 let answers = searched.map(|(story, current)| story.answer(current, &story.id));
                 let items = answers.filter_map(|mut answer| answer["meter_dispatches"].take().as_array().cloned());
                 let items: Vec<Value> = items.flatten().collect();
-                Ok(wire(&json!({ "meter_dispatches": items, "next_page_token": null })))
+                Ok(wire(&leap::found(&items)))
             }
             "/dispatch/group/search" => Ok(json!({ "results": [], "next_page_token": null }).to_string()),
             _ => Err(FetchError::Missing),

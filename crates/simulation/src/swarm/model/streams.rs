@@ -1,6 +1,11 @@
 //! Streams, whose events are each published once: power events, meter data, account events.
 
 use jiff::{SignedDuration, Timestamp};
+use provider_sims::bodies::{
+    Window,
+    nvgrid::{self, Loads},
+    openvolt,
+};
 use serde_json::{Value, json};
 
 use super::Pace;
@@ -31,12 +36,9 @@ pub fn power_story(random: &mut Seed, number: usize, begins_at: Timestamp, pace:
     let (mut happenings, id) = (Vec::new(), format!("c-{number}"));
     for event in ["start_ramp_down", "end_ramp_down", "start_ramp_up", "end_ramp_up"] {
         at = later(random, at, pace);
-        let body = json!({
-            "event": event, "feed_tag": "main", "correlation_id": id, "strategy": "best_effort", "start_time": start,
-            "end_time": start + SignedDuration::from_hours(1), "target_load": { "value": 6.5, "unit": "mw" },
-            "prev_target_load": { "value": 10, "unit": "mw" }, "calculated_load": { "value": 6, "unit": "mw" },
-            "compliant": true,
-        });
+        let window = Window::new(start, start + SignedDuration::from_hours(1));
+        let mut body = nvgrid::webhook(event, &id, &window, Loads { target: 6.5, previous: 10.0, measured: 6.0 }, true);
+        body["feed_tag"] = json!("main");
         let data = json!({ "correlation_id": id, "event": event, "start": start, "target": { "kind": "limit", "watts": 6_500_000 } });
         let signal = (format!("dc-1/main/{id}"), format!("power.{event}"), json!({ "power": data }));
         happenings.push(Happening { at, body: body.to_string(), signals: vec![signal], readings: Vec::new() });
@@ -52,20 +54,16 @@ pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &P
         at = later(random, at, pace);
         let meters: Vec<String> = (0..=random.place(2)).map(|meter| format!("m{meter}-{delivery}")).collect();
         let (from, to) = ("2023-12-01T10:00:00Z", "2023-12-01T10:30:00Z");
-        let payload: Vec<Value> = meters
-            .iter()
-            .map(|meter| json!({ "meter_id": meter, "start_interval": from, "end_interval": to }))
-            .collect();
+        let window = Window::new(from, to);
+        let payload: Vec<Value> = meters.iter().map(|meter| openvolt::period(meter, &window)).collect();
         let reading = random.up_to(900);
-        let row = |start: &str, meter: &str| json!({ "start_interval": start, "consumption": reading, "consumption_units": "kwh", "meter_id": meter });
         happenings.push(Happening {
             at,
-            body: envelope("meter_data.received", &delivery, at, &json!(payload)),
+            body: openvolt::webhook("meter_data.received", &delivery, at.to_string(), &json!(payload)).to_string(),
             signals: meters
                 .iter()
                 .map(|meter| {
-                    let intervals =
-                        [from, to].map(|start| json!({ "start": start, "watt_hours": reading * 1_000 }));
+                    let intervals = [from, to].map(|start| json!({ "start": start, "watt_hours": reading * 1_000 }));
                     let data = json!({ "meter": { "id": meter, "delivery": delivery, "intervals": intervals } });
                     (format!("openvolt-prod/{meter}"), "meter.data".to_owned(), data)
                 })
@@ -73,8 +71,8 @@ pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &P
             readings: meters
                 .iter()
                 .map(|meter| {
-                    let data = json!({ "start_interval": from, "end_interval": to, "granularity": "hh", "data": [row(from, meter), row(to, meter)] });
-                    (meter.clone(), data)
+                    let rows = [from, to].map(|start| openvolt::row(meter, start, &json!(reading)));
+                    (meter.clone(), openvolt::answer(&window, &rows))
                 })
                 .collect(),
         });
@@ -83,16 +81,9 @@ pub fn meter_story(random: &mut Seed, name: &str, begins_at: Timestamp, pace: &P
     let data = json!({ "account": { "event": "customer.created", "delivery": delivery, "payload": { "id": "c-9" } } });
     happenings.push(Happening {
         at,
-        body: envelope("customer.created", &delivery, at, &json!({ "id": "c-9" })),
+        body: openvolt::webhook("customer.created", &delivery, at.to_string(), &json!({ "id": "c-9" })).to_string(),
         signals: vec![("openvolt-prod/account".to_owned(), "account.customer.created".to_owned(), data)],
         readings: Vec::new(),
     });
     StreamStory { source: "openvolt-prod".into(), happenings }
-}
-
-fn envelope(event: &str, delivery: &str, at: Timestamp, payload: &Value) -> String {
-    json!({
-        "subscription_id": "s-1", "event_id": event, "event_timestamp": at, "delivery_id": delivery, "payload": payload,
-    })
-    .to_string()
 }

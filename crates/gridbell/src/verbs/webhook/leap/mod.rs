@@ -20,8 +20,8 @@ use super::{
 use crate::{
     endpoint::{HookAddress, Opened},
     show,
-    simulate::times,
 };
+use provider_server::times;
 
 /// Longest line of Leap's report shown, in characters.
 const MAX_REPORTED: usize = 2_000;

@@ -8,9 +8,9 @@ use url::Url;
 
 use crate::{
     endpoint::{Lies, Opened, is_loopback},
-    nvgrid::{Client, Endpoint, Login, Origin},
     show, usage,
 };
+use nvgrid_client::{Client, Endpoint, Login, Origin};
 
 /// Timeout of one call.
 pub(super) const ANSWERS: Duration = Duration::from_secs(30);

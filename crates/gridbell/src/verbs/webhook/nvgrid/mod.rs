@@ -19,11 +19,11 @@ pub(super) use self::{
 use super::{AboutHook, follow, try_it};
 use crate::{
     endpoint::{HookAddress, Opened},
-    fixtures,
-    nvgrid::{EVENTS, NvgridError},
     show,
-    simulate::times,
 };
+use nvgrid_client::{EVENTS, NvgridError};
+use provider_server::fixtures;
+use provider_server::times;
 use stack_client::http_client;
 
 /// Parses the name of a power event.

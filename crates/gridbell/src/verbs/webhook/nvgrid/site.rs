@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{super::About, Asking};
-use crate::{endpoint::Opened, show, simulate::times, usage};
+use crate::{endpoint::Opened, show, usage};
+use provider_server::times;
 
 /// Longest line shown, in characters.
 const MAX_LINE: usize = 2_000;

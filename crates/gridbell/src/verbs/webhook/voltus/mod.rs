@@ -21,8 +21,8 @@ use super::{
 use crate::{
     endpoint::{HookAddress, Opened},
     show,
-    simulate::times,
 };
+use provider_server::times;
 
 /// How often Voltus' dispatches are listed: its limit is a few hundred requests a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
