@@ -3,19 +3,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use provider_sims::bodies;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{TestStack, cases, holds, shared_stack},
+    harness::{cases, holds, shared_stack},
     leap::{only, slot},
 };
 
-cases!("bulk":
-    five_thousand_meters_of_one_event_are_one_signal,
-    what_would_not_fit_is_written_as_lists_of_ids,
-    fifty_thousand_meters_come_in_parts_that_name_each_once,
-    megabytes_travel_compressed,
-);
+cases!("bulk": fifty_thousand_meters_come_in_parts_that_name_each_once, megabytes_travel_compressed);
 
 const SOURCE: &str = "leap";
 
@@ -36,39 +32,10 @@ fn meter(index: usize) -> String {
     format!("{index:08x}-7126-4ef7-b0a6-{:012x}", index * 7_919)
 }
 
-/// The meter of a dispatch that shares no meter with others: shared meters would add `effective` and split the entries.
-fn meter_alone(index: usize) -> String {
-    meter(1_000_000 + index)
-}
-
-async fn all_of(stack: &TestStack, subject: &str, count: usize, meter: fn(usize) -> String) -> Result<Value> {
-    let signals = stack.signals.of(subject, 1).await?;
-    let dispatch = only(&signals)?;
-    let (ids, with_repetition) = targets(dispatch)?;
-    let expected: BTreeSet<String> = (0..count).map(meter).collect();
-    ensure!(ids == expected, "{} of {count} meters are there", ids.intersection(&expected).count());
-    ensure!(with_repetition == count, "{with_repetition} targets for {count} meters");
-    Ok(dispatch.clone())
-}
-
 /// A group of so many meters, in one slot.
 fn group(event: &str, meters: usize, meter: fn(usize) -> String) -> Value {
-    let mut slot = slot("");
-    slot["market_group_event_id"] = json!(event);
     let ids: Vec<String> = (0..meters).map(meter).collect();
-    json!({
-        "integration_test_notification": false, "communication_test": false,
-        "group_dispatches": [{"market_group_id": "group-1", "meter_ids": ids, "timeslots": [slot]}],
-    })
-}
-
-async fn what_would_not_fit_is_written_as_lists_of_ids() -> Result<()> {
-    let stack = shared_stack().await?;
-    stack.accepted(SOURCE, &group("very-many", 15_000, meter_alone)).await?;
-    let dispatch = all_of(&stack, "leap/very-many", 15_000, meter_alone).await?;
-    let lists = dispatch["targets"].as_array().context("no targets")?;
-    ensure!(lists.len() == 1 && lists[0]["request"].is_null(), "{} targets", lists.len());
-    Ok(())
+    bodies::leap::group_notification(&[bodies::leap::group("group-1", &ids, &[bodies::leap::of_group(slot(event))])])
 }
 
 /// The ids alone exceed a message, and the record exceeds an item.
@@ -99,32 +66,6 @@ fn meter_far(index: usize) -> String {
     meter(2_000_000 + index)
 }
 
-async fn five_thousand_meters_of_one_event_are_one_signal() -> Result<()> {
-    let stack = shared_stack().await?;
-    stack.accepted(SOURCE, &group("many-grouped", 5_000, meter)).await?;
-    let dispatch = all_of(&stack, "leap/many-grouped", 5_000, meter).await?;
-    holds("the group's", &dispatch, &json!({"request": {"kind": "reduce", "watts": 10_000}, "status": "scheduled"}))?;
-
-    // Each meter has its own slot of the event: megabytes, and a share for each.
-    let item = |index: usize| json!({"meter_id": meter(index), "timeslots": [slot_of(index, "many-metered")]});
-    let body = json!({
-        "integration_test_notification": false, "communication_test": false,
-        "meter_dispatches": (0..5_000).map(item).collect::<Vec<_>>(),
-    });
-    stack.accepted(SOURCE, &body).await?;
-    let dispatch = all_of(&stack, "leap/many-metered", 5_000, meter).await?;
-    let shares: u64 = (0..5_000).map(|index| 1_000 * (1 + index % 3)).sum();
-    holds("the meters'", &dispatch, &json!({"request": {"kind": "reduce", "watts": shares}}))
-}
-
-/// A minimal slot, with one of three shares.
-fn slot_of(index: usize, event: &str) -> Value {
-    json!({
-        "meter_event_id": event, "start_time": "2099-06-05T00:00:00Z", "end_time": "2099-06-05T01:00:00Z",
-        "cancelled": false, "priority": 1, "is_voluntary": false, "programs": ["DRAM"], "energy_kw": 1 + index % 3,
-    })
-}
-
 async fn megabytes_travel_compressed() -> Result<()> {
     let stack = shared_stack().await?;
     // 1.5 MB of many events; escaped in a message it would be half as much again.
@@ -133,10 +74,7 @@ async fn megabytes_travel_compressed() -> Result<()> {
         slot["note"] = json!("\"quoted\"");
         json!({"meter_id": meter(index), "partner_reference": format!("ref {index}"), "timeslots": [slot]})
     };
-    let body = json!({
-        "integration_test_notification": false, "communication_test": false,
-        "meter_dispatches": (0..4_000).map(item).collect::<Vec<_>>(),
-    });
+    let body = bodies::leap::notification(&(0..4_000).map(item).collect::<Vec<_>>());
     let length = body.to_string().len();
     ensure!((1_200_000..2_097_152).contains(&length), "the body is {length} bytes long");
     stack.accepted(SOURCE, &body).await?;

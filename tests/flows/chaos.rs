@@ -3,13 +3,7 @@
 //!
 //! These cases run on a stack of their own, one after the other, so that each knows what it has damaged.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::{join_all, try_join_all};
@@ -18,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    harness::{Checked, SOON, TestStack, answer, cases, damaged_stack, eventually, holds, instant},
+    harness::{Checked, SOON, TestStack, answer, cases, damaged_stack, eventually, holds},
     processes,
     stub::{Gate, Reply},
     voltus::{dispatch, webhook},
@@ -26,7 +20,6 @@ use crate::{
 
 cases!("chaos":
     a_hydrator_that_is_killed_in_mid_batch_loses_nothing,
-    hydrators_that_die_again_and_again_lose_nothing,
     a_queue_that_stops_for_a_while_loses_nothing,
     five_copies_at_once_are_one_sequence,
     a_queue_that_is_gone_is_the_providers_to_know,
@@ -36,9 +29,6 @@ const SOURCE: &str = "voltus-prod";
 
 /// Messages of a killed function come back after the queue's visibility time-out of 120 s.
 const REDELIVERED: Duration = Duration::from_mins(4);
-
-/// How many hydrators are killed at least.
-const DEATHS: usize = 4;
 
 /// Only one case at a time damages the stack.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -85,46 +75,6 @@ async fn a_hydrator_that_is_killed_in_mid_batch_loses_nothing() -> Result<()> {
         }
         stack.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
         gate.open();
-    }
-    for id in &ids {
-        ends_with(&stack, REDELIVERED, id, 1, 0).await?;
-    }
-    Ok(())
-}
-
-/// Kills hydrators at any point: before and after the fetch, the write, the send, and the write that records the send.
-async fn hydrators_that_die_again_and_again_lose_nothing() -> Result<()> {
-    let stack = damaged_stack().await?;
-    let ids: Vec<String> = (0..60).map(|index| format!("dying-{index}")).collect();
-    {
-        let _turn = TURN.lock().await;
-        stack.stub.answer_each(&ids, |id| Reply::listed(&version(id, 0)));
-        let posted = AtomicBool::new(false);
-        let posts = async {
-            for ids in ids.chunks(5) {
-                try_join_all(ids.iter().map(|id| stack.accepted_json(SOURCE, webhook("create", id)))).await?;
-                tokio::time::sleep(Duration::from_millis(150)).await;
-            }
-            posted.store(true, Ordering::Relaxed);
-            Ok::<_, anyhow::Error>(())
-        };
-        let deaths = async {
-            let (began, mut killed) = (instant(), 0);
-            for pause in [40, 70, 110, 20, 90, 30, 130, 50, 60, 80, 10, 100, 45, 75, 120, 25].into_iter().cycle() {
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-                for pid in processes::of_function(stack.process_group, &stack.hydrator)? {
-                    // Lambda may have stopped it in between.
-                    killed += usize::from(kill_process(pid, Unix::KILL).is_ok());
-                }
-                let enough = killed >= DEATHS && posted.load(Ordering::Relaxed);
-                if enough || began.elapsed() > Duration::from_mins(1) {
-                    break;
-                }
-            }
-            Ok(killed)
-        };
-        let ((), killed) = tokio::try_join!(posts, deaths)?;
-        ensure!(killed >= DEATHS, "only {killed} hydrators were killed");
     }
     for id in &ids {
         ends_with(&stack, REDELIVERED, id, 1, 0).await?;

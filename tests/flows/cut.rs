@@ -4,21 +4,18 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
-    harness::{Checked, RESOLVED, SOON, TestStack, cases, config, cut_stack, eventually, from_now, listed},
-    stub::Reply,
-    voltus::{dispatch, publish, webhook, with},
+    harness::{Checked, RESOLVED, SOON, cases, config, cut_stack, eventually, from_now, listed},
+    voltus::{dispatch, publish, with},
 };
 
 cases!("cut":
     a_stopped_hydrator_is_reported_and_what_waited_comes_through,
     unread_signals_are_reported_before_the_start,
     mail_that_was_refused_arrives_once_it_is_taken,
-    the_fourth_failing_dispatch_is_mailed_as_soon_as_the_first,
     nothing_is_sent_when_all_is_well,
 );
 
@@ -36,23 +33,7 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 /// The name of the dispatches that meet no fault, and words of every mail that this stack sends.
 const WELL: &str = "all-is-well";
-const EXPECTED: [&str; 6] = [
-    "(hydration-failing, deliveries",
-    "unread-",
-    "refused-mail",
-    "refused-test",
-    "(hydration-failing, voltus-prod/storm-",
-    "(hydration-failing, voltus-prod)",
-];
-
-/// Dispatches that cannot be fetched, one after the other.
-const STORM: [&str; 4] = ["storm-1", "storm-2", "storm-3", "storm-4"];
-
-/// The immediate deadline, plus time for a busy machine.
-const FAILING: Duration = Duration::from_mins(3);
-
-/// An urgent mail is sent within 10 s of its due time; the rest is for a busy machine.
-const AT_ONCE: SignedDuration = SignedDuration::from_secs(15);
+const EXPECTED: [&str; 4] = ["(hydration-failing, deliveries", "unread-", "refused-mail", "refused-test"];
 
 /// Starts in ten minutes: less than the lead time, so the immediate deadline of 30 s applies.
 fn soon(id: &str) -> Value {
@@ -146,70 +127,6 @@ async fn mail_that_was_refused_arrives_once_it_is_taken() -> Result<()> {
         Ok(())
     });
     Ok(())
-}
-
-/// Each dispatch is announced after the mail about the previous one: grouping must not delay the later mails. For the
-/// last one, SES refuses the mail for a while.
-async fn the_fourth_failing_dispatch_is_mailed_as_soon_as_the_first() -> Result<()> {
-    let stack = cut_stack().await?;
-    let _turn = TURN.lock().await;
-    for id in STORM {
-        announce_failing(&stack, id).await?;
-        let key = format!("{SOURCE}/{id}");
-        stack.mail.one_naming(FAILING, &["hydration-failing"], &key).await?;
-        let waited = mailed_after(&stack, &key).await?;
-        ensure!(waited <= AT_ONCE, "{key} was mailed {waited:#} after it had to be");
-    }
-
-    let key = format!("{SOURCE}/storm-refused");
-    stack.aws.verify_sender(config::SENDER, false).await?;
-    let waits = async {
-        announce_failing(&stack, "storm-refused").await?;
-        eventually(FAILING, "a mail that waits", || async {
-            let names = mail_events(&stack, &key).await?;
-            ensure!(!names.contains(&"mailed".to_owned()), "SES refuses the mail, and the timeline says {names:?}");
-            Ok(if names == ["waiting"] { Checked::Found(()) } else { Checked::NotYet(format!("{names:?}")) })
-        })
-        .await
-    };
-    let waits = waits.await;
-    stack.aws.verify_sender(config::SENDER, true).await?;
-    waits?;
-    stack.mail.one_naming(FAILING, &["hydration-failing"], &key).await?;
-    eventually(SOON, "a timeline that says that it was mailed", || async {
-        let names = mail_events(&stack, &key).await?;
-        Ok(if names == ["mailed"] { Checked::Found(()) } else { Checked::NotYet(format!("{names:?}")) })
-    })
-    .await
-}
-
-/// Sends a webhook about a dispatch for which the provider answers 500: its start is unknown.
-async fn announce_failing(stack: &TestStack, id: &str) -> Result<()> {
-    stack.stub.answer(id, Reply::Fail(500, None));
-    stack.accepted(SOURCE, &webhook("create", id)).await.map(drop)
-}
-
-/// The time from the opening of the incident to SES accepting the first mail about a dispatch; its timeline must not
-/// show the mail before that.
-async fn mailed_after(stack: &TestStack, key: &str) -> Result<SignedDuration> {
-    let name = format!("hydration-failing/{key}");
-    let incident = eventually(SOON, "an incident that was mailed", || async {
-        let listed = stack.gridbell(&["alert", "list", "--open"]).await?;
-        let all = listed["incidents"].as_array().context("no incidents")?;
-        let incident = all.iter().find(|incident| incident["incident"] == name.as_str()).cloned().unwrap_or_default();
-        let is_mailed = incident["mails"]["first"].is_string();
-        Ok(if is_mailed { Checked::Found(incident) } else { Checked::NotYet(incident.to_string()) })
-    });
-    let incident = incident.await?;
-    let at = |field: &Value| -> Result<Timestamp> { Ok(field.as_str().context("no instant")?.parse()?) };
-    Ok(at(&incident["mails"]["first"])?.duration_since(at(&incident["opened_at"])?))
-}
-
-/// The mails in a dispatch's timeline.
-async fn mail_events(stack: &TestStack, key: &str) -> Result<Vec<String>> {
-    let timeline = stack.timeline(key).await?;
-    let names = timeline.into_iter().map(|(name, _)| name);
-    Ok(names.filter(|name| matches!(name.as_str(), "waiting" | "mailed")).collect())
 }
 
 async fn nothing_is_sent_when_all_is_well() -> Result<()> {

@@ -4,19 +4,16 @@ use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, SOON, answer, cases, config, from_now, listed, shared_stack};
+use crate::harness::{Answer, SOON, answer, cases, config, from_now, shared_stack};
 
 cases!("endpoint":
-    an_accepted_webhook_is_named,
     a_content_type_decides_nothing,
-    a_ping_of_voltus_is_answered_and_forgotten,
-    json_that_no_parser_knows_is_accepted_and_reported,
     json_that_common_parsers_refuse_is_never_our_fault,
     a_wrong_token_and_an_unknown_source_look_alike,
-    what_is_not_plain_json_is_refused,
     a_wrong_method_is_refused,
     two_mebibytes_are_taken_and_a_byte_more_is_not,
     a_token_may_come_in_a_header_and_the_paths_counts,
+    a_slash_after_a_token_is_nothing_and_two_are_unknown,
 );
 
 /// A power event with that correlation id.
@@ -36,16 +33,6 @@ fn refused(what: &str, answer: &Answer, status: u16) -> Result<()> {
     Ok(())
 }
 
-async fn an_accepted_webhook_is_named() -> Result<()> {
-    let stack = shared_stack().await?;
-    let first = stack.accepted("nv", &event("endpoint-named-1")).await?;
-    let second = stack.accepted("nv", &event("endpoint-named-2")).await?;
-    ensure!(!first.is_empty() && first != second, "{first:?} and {second:?}");
-    stack.signals.of("nv/-/endpoint-named-1", 1).await?;
-    stack.signals.of("nv/-/endpoint-named-2", 1).await?;
-    Ok(())
-}
-
 async fn a_content_type_decides_nothing() -> Result<()> {
     let stack = shared_stack().await?;
     let url = format!("{}/{}", stack.hook("nv"), config::token("nv"));
@@ -61,43 +48,6 @@ async fn a_content_type_decides_nothing() -> Result<()> {
         ensure!(answer.status == 200, "{kind:?}: {} {}", answer.status, answer.text);
         stack.signals.of(&format!("nv/-/{id}"), 1).await?;
     }
-    Ok(())
-}
-
-async fn a_ping_of_voltus_is_answered_and_forgotten() -> Result<()> {
-    let stack = shared_stack().await?;
-    for ping in [r#"{"event":{"name":""},"resource":""}"#, "{\n \"resource\": \"\",\n \"event\": {\"name\": \"\"}\n}\n"]
-    {
-        let answer = stack.post("voltus-prod", ping).await?;
-        ensure!(answer.status == 200, "{ping}: {} {}", answer.status, answer.text);
-        ensure!(answer.json().get("delivery").is_none(), "a ping became a delivery: {}", answer.text);
-    }
-    stack.at_the_end(|stack| async move {
-        let mail = stack.mail.naming(&["quarantined"], "voltus-prod").await?;
-        ensure!(mail.is_empty(), "a ping was quarantined:{}", listed(&mail));
-        Ok(())
-    });
-    Ok(())
-}
-
-async fn json_that_no_parser_knows_is_accepted_and_reported() -> Result<()> {
-    let stack = shared_stack().await?;
-    for source in ["vkey", "lbox", "nbox", "obox"] {
-        for body in ["null", "[]", "{}", "\"x\"", "0", "true", "[{}]", r#"{"event":null}"#] {
-            let answer = stack.post(source, body).await?;
-            ensure!(answer.status == 200, "{source} answered {body} with {} {}", answer.status, answer.text);
-            ensure!(answer.json()["delivery"].is_string(), "{source} did not keep {body}: {}", answer.text);
-        }
-        let mail = stack.mail.one_naming(SOON, &["quarantined"], source).await?;
-        ensure!(mail.text.contains(source) && mail.text.contains("quarantined"), "{}", mail.text);
-    }
-    stack.at_the_end(|stack| async move {
-        for source in ["vkey", "lbox", "nbox", "obox"] {
-            let mail = stack.mail.naming(&["quarantined"], source).await?;
-            ensure!(mail.len() == 1, "{source}: bad bodies were not gathered into one mail:{}", listed(&mail));
-        }
-        Ok(())
-    });
     Ok(())
 }
 
@@ -157,20 +107,6 @@ async fn a_wrong_token_and_an_unknown_source_look_alike() -> Result<()> {
     for (what, text, kind) in &bodies {
         let (first, usual, usual_kind) = &bodies[0];
         ensure!(text == usual && kind == usual_kind, "{what} answers {text:?}, {first} answers {usual:?}");
-    }
-    Ok(())
-}
-
-async fn what_is_not_plain_json_is_refused() -> Result<()> {
-    let stack = shared_stack().await?;
-    for body in ["", " ", "no JSON", "{", "{}{}", "{'a':1}", "{\"a\":1,}", "NaN", "event=x"] {
-        refused(body, &stack.post("nv", body).await?, 400)?;
-    }
-    // gzip of `{}`
-    let gzip: &[u8] = &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 171, 174, 5, 0, 67, 191, 166, 163, 2, 0, 0, 0];
-    for encoding in ["gzip", "GZIP", "br", "deflate, gzip"] {
-        let request = stack.webhook("nv").header("content-encoding", encoding).body(gzip);
-        refused(encoding, &answer(request).await?, 400)?;
     }
     Ok(())
 }
@@ -235,5 +171,47 @@ async fn a_token_may_come_in_a_header_and_the_paths_counts() -> Result<()> {
     for id in 1..=4 {
         stack.signals.of(&format!("nv/-/endpoint-header-{id}"), 1).await?;
     }
+    Ok(())
+}
+
+async fn a_slash_after_a_token_is_nothing_and_two_are_unknown() -> Result<()> {
+    let stack = shared_stack().await?;
+    let (hook, token) = (stack.hook("nv"), config::token("nv"));
+    let send = async |path: &str, header: Option<&str>, id: &str| -> Result<(u16, String)> {
+        let mut request = stack.http.post(path).header("content-type", "application/json");
+        if let Some(header) = header {
+            request = request.header("x-api-key", header);
+        }
+        let answer = answer(request.body(event(id).to_string())).await?;
+        Ok((answer.status, answer.text))
+    };
+    for (number, (path, header)) in
+        [(format!("{hook}/{token}/"), None), (format!("{hook}/"), Some(token.as_str()))].into_iter().enumerate()
+    {
+        let id = format!("headers-slash-{number}");
+        let (status, text) = send(&path, header, &id).await?;
+        ensure!(status == 200, "{number}: {status} {text}");
+        stack.signals.of(&format!("nv/-/{id}"), 1).await?;
+    }
+    let (unknown, usual) = send(&stack.hook("nobody"), Some(&token), "headers-slash-none").await?;
+    ensure!(unknown == 404, "{unknown} {usual}");
+    let end = "headers-slash-none";
+    for (path, header) in [
+        (format!("{hook}/{token}//"), None),
+        (format!("{hook}//"), Some(token.as_str())),
+        (format!("{hook}//{token}"), None),
+        (format!("{hook}/{token}/more"), None),
+        (format!("{hook}/wrong/"), Some(token.as_str())),
+    ] {
+        let (status, text) = send(&path, header, end).await?;
+        ensure!(status == 404 && text == usual, "{path}: {status} {text}, not {usual}");
+    }
+
+    let acks = format!("{}/{}/", stack.description.acks, config::ACK_TOKEN);
+    let body = r#"{"dispatch":"nv/nothing","version":1,"state":"accepted"}"#;
+    let known = answer(stack.http.post(&acks).body(body)).await?;
+    ensure!(known.json()["error"]["code"] == "unknown_dispatch", "{acks}: {} {}", known.status, known.text);
+    let page = answer(stack.http.get(format!("{}/alerts/nothing/", stack.description.webhook_base))).await?;
+    ensure!(page.status == 404 && page.text.contains("leads nowhere"), "{} {}", page.status, page.text);
     Ok(())
 }

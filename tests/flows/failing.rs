@@ -3,33 +3,19 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    harness::{
-        Checked, RESOLVED, SOON, TestStack, cases, config, eventually, from_now, holds, instant, listed, shared_stack,
-    },
-    stub::{Foreign, Reply, Seen},
+    harness::{RESOLVED, SOON, TestStack, cases, config, from_now, instant, listed, shared_stack},
+    stub::{Reply, Seen},
     voltus::{dispatch, publish, webhook, with},
 };
 
 cases!("failing":
-    three_failures_and_then_well,
-    one_that_never_answers_well_is_reported_once_and_then_resolved,
     a_provider_that_is_down_until_after_the_start_is_reported_before_it,
-    a_refused_key_is_reported_and_resolved_when_it_works,
     a_new_key_is_taken_without_a_restart,
-    what_is_not_readable_yet_is_read_later,
-    an_answer_that_takes_too_long_is_left,
-    a_redirect_is_not_followed,
-    an_answer_that_is_too_large_is_left,
-    an_answer_that_is_none_is_left,
-    an_answer_about_another_dispatch_publishes_nothing,
     a_provider_that_asks_for_time_gets_it,
-    many_webhooks_about_one_failing_dispatch_join,
 );
-
-const SOURCE: &str = "voltus-prod";
 
 /// The longest time until a slow retry reaches a recovered provider: a minute, plus time for a busy machine.
 const SLOWLY: Duration = Duration::from_mins(5);
@@ -40,32 +26,9 @@ const APART: Duration = Duration::from_millis(50);
 /// The most requests about one dispatch in a minute.
 const HANDFUL: usize = 7;
 
-/// Announces a dispatch with these answers; the last one repeats.
-async fn announce(stack: &TestStack, source: &str, id: &str, replies: Vec<Reply>) -> Result<()> {
-    stack.stub.answers(id, replies);
-    stack.accepted(source, &webhook("create", id)).await.map(drop)
-}
-
 /// The good answer.
 fn well(id: &str) -> Reply {
     Reply::listed(&dispatch(id, 0))
-}
-
-/// Announces a dispatch with bad answers first, and waits for its one signal.
-async fn comes_through(id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
-    comes_through_of(SOURCE, id, bad).await
-}
-
-async fn comes_through_of(source: &str, id: &str, bad: Vec<Reply>) -> Result<Vec<Seen>> {
-    let stack = shared_stack().await?;
-    let times = bad.len() + 1;
-    announce(&stack, source, id, bad.into_iter().chain([well(id)]).collect()).await?;
-    stack.signals.within(SLOWLY, &format!("{source}/{id}"), 1).await?;
-    let asked = stack.stub.asked(id);
-    // There are more requests if a busy machine was too slow with one.
-    ensure!(asked.len() >= times, "{id} was asked for {} times, expected {times}", asked.len());
-    patient(&asked)?;
-    Ok(asked)
 }
 
 /// Checks that requests never overlap, with at most `HANDFUL` in any minute.
@@ -85,48 +48,6 @@ fn patient(asked: &[Seen]) -> Result<()> {
 /// Milliseconds after the first.
 fn offsets(at: &[Instant]) -> Vec<u128> {
     at.iter().map(|instant| instant.duration_since(at[0]).as_millis()).collect()
-}
-
-async fn three_failures_and_then_well() -> Result<()> {
-    let failures = [500, 502, 503].map(|status| Reply::Fail(status, None));
-    comes_through("thrice", failures.to_vec()).await?;
-    let stack = shared_stack().await?;
-    stack.at_the_end(|stack| async move {
-        let mail = stack.mail.naming(&[], "voltus-prod/thrice").await?;
-        ensure!(mail.is_empty(), "mail about what mends itself soon:{}", listed(&mail));
-        Ok(())
-    });
-    Ok(())
-}
-
-async fn one_that_never_answers_well_is_reported_once_and_then_resolved() -> Result<()> {
-    let stack = shared_stack().await?;
-    let began = instant();
-    announce(&stack, SOURCE, "never", vec![Reply::Fail(500, None)]).await?;
-    let mail = stack.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/never").await?;
-    for word in ["hydration-failing", "voltus-prod/never", "500", "voltus-prod"] {
-        ensure!(mail.text.contains(word), "the mail does not say {word}: {}", mail.text);
-    }
-    ensure!(mail.html.contains("voltus-prod/never"), "{}", mail.html);
-    // After a minute and a half, the slow retries continue without further mails.
-    eventually(Duration::from_mins(3), "one more attempt after the mail", || async {
-        let asked = stack.stub.asked("never");
-        let late = asked.last().is_some_and(|last| last.at.duration_since(began) > Duration::from_secs(40));
-        Ok(if late && asked.len() >= 6 {
-            Checked::Found(())
-        } else {
-            Checked::NotYet(format!("{} requests", asked.len()))
-        })
-    })
-    .await?;
-    patient(&stack.stub.asked("never"))?;
-    stack.mail.one_naming(SOON, &["hydration-failing"], "voltus-prod/never").await?;
-
-    // The provider recovers and sends an update, so that this case need not wait for the slow retry.
-    publish(&stack, SOURCE, "update", &dispatch("never", 1)).await?;
-    stack.signals.within(SLOWLY, "voltus-prod/never", 1).await?;
-    resolved(&stack, "hydration-failing", "voltus-prod/never").await?;
-    mailed_once_and_resolved("hydration-failing", "voltus-prod/never").await
 }
 
 /// The dispatch of a provider that is down.
@@ -188,25 +109,6 @@ async fn mailed_once_and_resolved(kind: &'static str, about: &str) -> Result<()>
     Ok(())
 }
 
-async fn a_refused_key_is_reported_and_resolved_when_it_works() -> Result<()> {
-    let stack = shared_stack().await?;
-    let ids = ["refused-1", "refused-2", "refused-3"];
-    for (id, status) in ids.into_iter().zip([401, 403, 401]) {
-        stack.stub.answer(id, Reply::Fail(status, None));
-        stack.accepted("vkey", &webhook("create", id)).await?;
-    }
-    let mail = stack.mail.one(SOON, &["credentials", "vkey"]).await?;
-    ensure!(mail.text.contains("401") || mail.text.contains("403"), "{}", mail.text);
-    for id in ids {
-        stack.stub.answer(id, well(id));
-    }
-    for id in ids {
-        stack.signals.within(SLOWLY, &format!("vkey/{id}"), 1).await?;
-    }
-    resolved(&stack, "credentials", "vkey").await?;
-    mailed_once_and_resolved("credentials", "vkey").await
-}
-
 async fn a_new_key_is_taken_without_a_restart() -> Result<()> {
     let stack = shared_stack().await?;
     let new_key = format!("new-{}", config::api_key("vbox"));
@@ -220,86 +122,18 @@ async fn a_new_key_is_taken_without_a_restart() -> Result<()> {
     mailed_once_and_resolved("credentials", "vbox").await
 }
 
-async fn what_is_not_readable_yet_is_read_later() -> Result<()> {
-    let empty = Reply::Json(json!({"dispatches": [], "page": 0, "perPage": 0}));
-    comes_through("fresh", vec![Reply::Fail(404, None), empty]).await.map(drop)
-}
-
-async fn an_answer_that_takes_too_long_is_left() -> Result<()> {
-    let slow = Reply::Slow(Duration::from_secs(40), Box::new(well("slow")));
-    let asked = comes_through("slow", vec![slow]).await?;
-    let apart = asked[1].at.duration_since(asked[0].at);
-    // Five seconds, the delay, and time for a busy machine: less than the answer takes.
-    ensure!(apart < Duration::from_secs(38), "the slow answer was waited for: {apart:?}");
-    Ok(())
-}
-
-async fn a_redirect_is_not_followed() -> Result<()> {
-    let stack = shared_stack().await?;
-    let foreign = Foreign::start().await?;
-    let elsewhere = format!("http://{}/2022-04-15/dispatches/redirected", foreign.host);
-    let own = format!("{}/2022-04-15/dispatches/redirected-here", stack.stub.base);
-    stack.stub.answer("redirected-here", Reply::listed(&dispatch("redirected", 9)));
-    let redirects =
-        [Reply::Redirect(302, elsewhere.clone()), Reply::Redirect(308, elsewhere), Reply::Redirect(307, own)];
-    comes_through("redirected", redirects.to_vec()).await?;
-    ensure!(foreign.came() == 0, "a redirect led to a foreign server {} times", foreign.came());
-    ensure!(stack.stub.asked("redirected-here").is_empty(), "a redirect was followed");
-    Ok(())
-}
-
-async fn an_answer_that_is_too_large_is_left() -> Result<()> {
-    let mut huge = dispatch("huge", 0);
-    huge["metadata"] = json!({"filling": "x".repeat(5 * 1_024 * 1_024)});
-    comes_through("huge", vec![Reply::listed(&huge)]).await.map(drop)
-}
-
-async fn an_answer_that_is_none_is_left() -> Result<()> {
-    let html = Reply::Raw("text/html", b"<html>maintenance</html>".to_vec());
-    let broken = Reply::Raw("application/json", br#"{"dispatches": [{"id": "garbage", "#.to_vec());
-    let binary = Reply::Raw("application/json", vec![0xff, 0xfe, 0x00]);
-    comes_through("garbage-1", vec![html, broken]).await?;
-    comes_through("garbage-2", vec![binary, Reply::Json(json!({"dispatches": "none"}))]).await?;
-    comes_through(
-        "garbage-3",
-        vec![Reply::Json(Value::Null), Reply::Json(json!({"dispatches": [{"id": "garbage-3"}]}))],
-    )
-    .await
-    .map(drop)
-}
-
-async fn an_answer_about_another_dispatch_publishes_nothing() -> Result<()> {
-    let stack = shared_stack().await?;
-    announce(&stack, SOURCE, "asked", vec![Reply::listed(&dispatch("answered", 0))]).await?;
-    let mail = stack.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/asked").await?;
-    ensure!(mail.text.contains("answered"), "the mail does not say what came instead: {}", mail.text);
-    patient(&stack.stub.asked("asked"))?;
-    // After all cases, the stack checks that neither was published.
-    Ok(())
-}
-
 async fn a_provider_that_asks_for_time_gets_it() -> Result<()> {
-    let asked =
-        comes_through_of("vbusy", "throttled", vec![Reply::Fail(429, Some(12)), Reply::Fail(503, Some(4))]).await?;
+    let stack = shared_stack().await?;
+    stack.stub.answers("throttled", [Reply::Fail(429, Some(12)), Reply::Fail(503, Some(4)), well("throttled")]);
+    stack.accepted("vbusy", &webhook("create", "throttled")).await?;
+    stack.signals.within(SLOWLY, "vbusy/throttled", 1).await?;
+    let asked = stack.stub.asked("throttled");
+    // There are more requests if a busy machine was too slow with one.
+    ensure!(asked.len() >= 3, "it was asked for {} times", asked.len());
+    patient(&asked)?;
     for (pair, seconds) in asked.windows(2).zip([12, 4]) {
         let apart = pair[1].at.duration_since(pair[0].at);
         ensure!(apart >= Duration::from_secs(seconds), "asked again after {apart:?} instead of {seconds} s");
     }
     Ok(())
-}
-
-async fn many_webhooks_about_one_failing_dispatch_join() -> Result<()> {
-    let stack = shared_stack().await?;
-    stack.stub.answer("stormy", Reply::Fail(500, None));
-    let body = webhook("update", "stormy");
-    let posts = (0..12).map(|_| stack.accepted(SOURCE, &body));
-    futures_util::future::try_join_all(posts).await?;
-    let mail = stack.mail.one_naming(SLOWLY, &["hydration-failing"], "voltus-prod/stormy").await?;
-    ensure!(mail.text.contains("500"), "{}", mail.text);
-    // Each webhook may lead to one request before the failure is known; every later retry is shared by all of them.
-    let at: Vec<Instant> = stack.stub.asked("stormy").iter().map(|seen| seen.at).collect();
-    ensure!(at.len() <= 12 + HANDFUL, "12 webhooks led to {} requests: {:?}", at.len(), offsets(&at));
-    stack.stub.answer("stormy", well("stormy"));
-    let signals = stack.signals.within(SLOWLY, "voltus-prod/stormy", 1).await?;
-    holds("the signal", signals[0].dispatch(), &json!({"version": 1}))
 }

@@ -1,33 +1,22 @@
-//! Incidents: acknowledged from the mail, escalated if not acknowledged, and few mails for many failures with one
-//! cause.
+//! Incidents: acknowledged from the mail, and escalated if not acknowledged.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures_util::future::try_join_all;
 
 use crate::{
-    harness::{Answer, Checked, TestStack, answer, cases, config, eventually, listed, shared_stack},
+    harness::{Answer, TestStack, answer, cases, listed, shared_stack},
     stub::Reply,
     voltus::webhook,
 };
 
-cases!("incidents":
-    an_acknowledged_incident_sends_no_more_mails,
-    an_outage_is_a_handful_of_mails,
-);
+cases!("incidents": an_acknowledged_incident_sends_no_more_mails);
 
 /// The source whose incidents escalate soon.
 const ESCALATING: &str = "vesc";
 
-/// The source of which twenty dispatches cannot be fetched.
-const DOWN: &str = config::POLLED;
-
 /// Five quick failures, plus time for a busy machine.
 const FAILING: Duration = Duration::from_mins(3);
-
-/// All are due within half a minute, and lists are at least seven seconds apart; the rest is for a busy machine.
-const HANDFUL: usize = 8;
 
 /// The escalation step, plus time for a busy machine.
 const ESCALATED: Duration = Duration::from_mins(5);
@@ -96,24 +85,5 @@ async fn an_acknowledged_incident_sends_no_more_mails() -> Result<()> {
         ensure!(mail.len() == 1, "the first mail and no more:{}", listed(&mail));
         Ok(())
     });
-    Ok(())
-}
-
-async fn an_outage_is_a_handful_of_mails() -> Result<()> {
-    let stack = shared_stack().await?;
-    let ids: Vec<String> = (0..20).map(|n| format!("outage-{n:02}")).collect();
-    try_join_all(ids.iter().map(|id| fail(&stack, DOWN, id))).await?;
-    eventually(FAILING + ESCALATED, "mail about each of 20 dispatches", || async {
-        let mail = stack.mail.about(&["hydration-failing", DOWN]).await?;
-        let unnamed = ids.iter().filter(|id| !mail.iter().any(|mail| mail.text.contains(*id))).count();
-        Ok(if unnamed == 0 { Checked::Found(()) } else { Checked::NotYet(format!("{unnamed} are not named")) })
-    })
-    .await?;
-    let mail = stack.mail.about(&["hydration-failing", DOWN]).await?;
-    ensure!(mail.len() <= HANDFUL, "{} mails about one outage:{}", mail.len(), listed(&mail));
-    for id in &ids {
-        let naming = stack.mail.naming(&["hydration-failing"], &format!("{DOWN}/{id}")).await?;
-        ensure!(naming.len() == 1, "{id} is named by {} mails:{}", naming.len(), listed(&naming));
-    }
     Ok(())
 }

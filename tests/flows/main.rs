@@ -6,7 +6,6 @@
 mod bulk;
 mod chaos;
 mod consumers;
-mod copies;
 mod cut;
 mod deadlines;
 mod endpoint;
@@ -14,7 +13,6 @@ mod epoch;
 mod evil;
 mod failing;
 mod harness;
-mod headers;
 mod incidents;
 mod leap;
 mod nvgrid;
@@ -23,10 +21,8 @@ mod openvolt;
 mod poll;
 mod processes;
 mod rings;
-mod sandbox;
 mod sites;
 mod stack;
-mod stopped;
 mod stub;
 mod text;
 mod voltus;
@@ -48,7 +44,6 @@ fn main() -> anyhow::Result<ExitCode> {
         chaos::cases(),
         poll::cases(),
         cut::cases(),
-        stopped::cases(),
         failing::cases(),
         incidents::cases(),
         rings::cases(),
@@ -56,16 +51,13 @@ fn main() -> anyhow::Result<ExitCode> {
         deadlines::cases(),
         consumers::cases(),
         endpoint::cases(),
-        headers::cases(),
         evil::cases(),
         voltus::cases(),
         leap::cases(),
         bulk::cases(),
-        copies::cases(),
         nvgrid::cases(),
         openvolt::cases(),
         odd_inputs::cases(),
-        sandbox::cases(),
         sites::cases(),
         stack::cases(),
         text::cases(),

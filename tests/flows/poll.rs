@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use provider_sims::bodies::voltus::answer;
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,7 +31,7 @@ async fn what_no_webhook_brought_is_published_and_reported() -> Result<()> {
     // The dispatches in the first list are older than the stack.
     stack.stub.asked_times(LIST, 1, A_POLL).await?;
     let dispatches = ["unannounced", "late"].map(in_two_hours);
-    stack.stub.answer(LIST, Reply::Json(json!({"dispatches": dispatches, "page": 0, "perPage": 0})));
+    stack.stub.answer(LIST, Reply::Json(answer(&dispatches)));
     for id in ["unannounced", "late"] {
         let signals = stack.signals.within(A_POLL, &format!("{POLLED}/{id}"), 1).await?;
         ensure!(signals[0].event["type"] == "gridbell.dispatch.scheduled.v1", "{}", signals[0].event);

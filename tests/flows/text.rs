@@ -1,5 +1,5 @@
-//! Text from outside: names with terminal control characters stay data in signals and are harmless in mails; zones have
-//! many names. On the stack where a controller must acknowledge, so that each dispatch is mailed soon.
+//! Text from outside: names with terminal control characters stay data in signals and are harmless in mails. On the
+//! stack where a controller must acknowledge, so that each dispatch is mailed soon.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,15 +9,11 @@ use serde_json::{Value, json};
 
 use crate::{
     chaos::calm,
-    harness::{TestStack, answer, cases, config, damaged_stack, from_now, same},
+    harness::{TestStack, cases, damaged_stack, from_now, same},
     voltus::{dispatch, publish, with},
 };
 
-cases!("text":
-    names_that_act_on_a_terminal_are_data_in_signals_and_harmless_in_mails,
-    zones_are_understood_by_the_names_that_providers_give_them,
-    an_empty_or_oversized_key_is_no_dispatch_to_acknowledge,
-);
+cases!("text": names_that_act_on_a_terminal_are_data_in_signals_and_harmless_in_mails);
 
 /// The immediate deadline of 10 s, plus time for a busy machine.
 const IN_TIME: Duration = Duration::from_mins(5);
@@ -66,38 +62,6 @@ async fn names_that_act_on_a_terminal_are_data_in_signals_and_harmless_in_mails(
         ensure!(mail.text.contains("Mill") && mail.text.len() < 5_000, "{id}: {}", mail.text);
         let failed = mail.text.lines().filter(|line| *line == "WHAT FAILED").count();
         ensure!(failed == 1, "{id}: {}", mail.text);
-    }
-    Ok(())
-}
-
-async fn zones_are_understood_by_the_names_that_providers_give_them() -> Result<()> {
-    for (id, zone, market, expected) in [
-        ("zone-pst", "PST", "CAISO", "America/Los_Angeles"),
-        ("zone-cst-of-china", "CST", "SGCC", "Asia/Shanghai"),
-        ("zone-miso", "est", "MISO", "EST"),
-    ] {
-        let mut dispatch = soon(id);
-        (dispatch["program"]["timezone"], dispatch["program"]["market"]) = (json!(zone), json!(market));
-        let stack = published("vesc", dispatch).await?;
-        let subject = format!("vesc/{id}");
-        let mail = stack.mail.one(IN_TIME, &["dispatch-at-risk", &subject]).await?;
-        let understood = mail.text.lines().any(|line| line.starts_with("Time zone:") && line.ends_with(expected));
-        ensure!(understood, "{zone} of {market}: {}", mail.text);
-        let signals = stack.signals.of(&subject, 1).await?;
-        same(id, &signals[0].dispatch()["programs"][0]["timezone"], &json!(zone))?;
-    }
-    Ok(())
-}
-
-async fn an_empty_or_oversized_key_is_no_dispatch_to_acknowledge() -> Result<()> {
-    let stack = damaged_stack().await?;
-    let url = format!("{}/{}", stack.description.acks, config::ACK_TOKEN);
-    for key in [String::new(), "k".repeat(3_000), "k".repeat(40_000), "vevil/\u{0}\u{1b}[2J".to_owned()] {
-        let body = json!({"dispatch": key, "version": 1, "state": "accepted"}).to_string();
-        let _turn = calm().await;
-        let request = stack.http.post(&url).header("content-type", "application/json").body(body);
-        let refused = answer(request).await?;
-        ensure!(matches!(refused.status, 400 | 404), "{} bytes: {} {}", key.len(), refused.status, refused.text);
     }
     Ok(())
 }

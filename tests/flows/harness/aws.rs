@@ -179,23 +179,6 @@ impl Aws {
         self.sqs("DeleteQueue", &json!({"QueueUrl": queue})).await.map(drop)
     }
 
-    /// Starts or stops the reading of a function's queue.
-    pub(crate) async fn read_queue_of(&self, function: &str, read: bool) -> Result<()> {
-        let mappings = format!("{}/2015-03-31/event-source-mappings", self.endpoint);
-        let credential = "Credential=test/20260101/us-east-1/lambda/aws4_request";
-        let authorization = format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
-        let send = |request: reqwest::RequestBuilder| {
-            request.timeout(super::SOON).header("authorization", authorization.as_str()).send()
-        };
-        let url = format!("{mappings}/?FunctionName={function}");
-        let listed: Value = send(self.http.get(url)).await?.error_for_status()?.json().await?;
-        let mapping = &listed["EventSourceMappings"][0]["UUID"];
-        let mapping = mapping.as_str().with_context(|| format!("no mapping of {function} in {listed}"))?;
-        let request = self.http.put(format!("{mappings}/{mapping}")).json(&json!({"Enabled": read}));
-        send(request).await?.error_for_status()?;
-        Ok(())
-    }
-
     /// How many messages a queue has: visible, in flight, and delayed.
     pub(crate) async fn depth(&self, queue: &str) -> Result<[u64; 3]> {
         let answer = self.sqs("GetQueueAttributes", &json!({"QueueUrl": queue, "AttributeNames": ["All"]})).await?;

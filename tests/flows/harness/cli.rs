@@ -25,14 +25,4 @@ impl TestStack {
         ensure!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
         serde_json::from_slice(&run.stdout).context("no JSON")
     }
-
-    /// The events of a dispatch's timeline, each with its name and fields.
-    pub(crate) async fn timeline(&self, key: &str) -> Result<Vec<(String, Value)>> {
-        let timeline = self.gridbell(&["dispatch", "timeline", key]).await?;
-        let steps = timeline["steps"].as_array().context("no steps")?;
-        let event = |step: &Value| {
-            step["event"].as_object()?.iter().next().map(|(name, fields)| (name.clone(), fields.clone()))
-        };
-        steps.iter().map(|step| event(step).with_context(|| format!("{step} holds no event"))).collect()
-    }
 }

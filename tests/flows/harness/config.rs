@@ -36,7 +36,6 @@ const SOURCES: &[Source] = &[
     ("nv", "nvgrid", false),
     ("nbox", "nvgrid", true),
     ("ov", "openvolt", false),
-    ("obox", "openvolt", true),
 ];
 
 /// The one polled source. On other sources, dispatches in a list would cause alerts.

@@ -1,6 +1,6 @@
 //! The stub's answers.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -20,14 +20,6 @@ pub(crate) enum Reply {
     Fail(u16, Option<u32>),
     /// 200 with these bytes and this type.
     Raw(&'static str, Vec<u8>),
-    /// This status with these headers and bytes.
-    Odd { status: u16, headers: &'static [(&'static str, &'static str)], bytes: Vec<u8> },
-    /// The inner answer on a connection's first request; on a later one the connection is dropped without an answer.
-    DropsKept(Box<Reply>),
-    /// A redirect, with its status.
-    Redirect(u16, String),
-    /// The inner answer, later.
-    Slow(Duration, Box<Reply>),
     /// The inner answer, once the gate is open.
     Gated(Gate, Box<Reply>),
     /// An answer computed from the request.
@@ -66,24 +58,17 @@ impl Reply {
 
     /// Voltus' answer with one dispatch.
     pub(crate) fn listed(dispatch: &Value) -> Self {
-        Self::Json(serde_json::json!({"dispatches": [dispatch], "page": 0, "perPage": 0}))
+        Self::Json(provider_sims::bodies::voltus::answer(std::slice::from_ref(dispatch)))
     }
 
     pub(super) async fn response(self, seen: &Seen) -> Response<Body> {
         let mut reply = self;
         loop {
             reply = match reply {
-                Self::Slow(delay, inner) => {
-                    tokio::time::sleep(delay).await;
-                    *inner
-                }
                 Self::Gated(gate, inner) => {
                     gate.passed().await;
                     *inner
                 }
-                // Unwinding ends the connection's task, and with it the connection, without running the panic hook.
-                Self::DropsKept(_) if seen.nth > 1 => std::panic::resume_unwind(Box::new("the stub drops it")),
-                Self::DropsKept(inner) => *inner,
                 Self::With(make) => make(seen),
                 other => return other.at_once(),
             };
@@ -112,23 +97,8 @@ impl Reply {
                 response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
                 response
             }
-            Self::Odd { status, headers, bytes } => {
-                let mut response = Response::new(Body::from(bytes));
-                *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                for (name, value) in headers {
-                    response.headers_mut().append(*name, header::HeaderValue::from_static(value));
-                }
-                response
-            }
-            Self::Redirect(status, to) => {
-                let mut response = json(status, &Value::Null);
-                if let Ok(to) = to.parse() {
-                    response.headers_mut().insert(header::LOCATION, to);
-                }
-                response
-            }
             // `response` has already unwrapped these.
-            Self::Slow(..) | Self::Gated(..) | Self::DropsKept(_) | Self::With(_) => json(500, &Value::Null),
+            Self::Gated(..) | Self::With(_) => json(500, &Value::Null),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::{Ipv4Addr, SocketAddr},
+    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, State},
+    extract::State,
     http::{HeaderMap, Method, Response, Uri},
 };
 use serde_json::Value;
@@ -38,16 +38,12 @@ pub(crate) struct Seen {
     pub(crate) key: String,
     /// The id in it: a dispatch, an event, a meter.
     pub(crate) about: String,
-    /// The number of the request on its connection, from 1.
-    pub(crate) nth: usize,
 }
 
 #[derive(Default)]
 struct Script {
     replies: BTreeMap<String, VecDeque<Reply>>,
     seen: Vec<Seen>,
-    /// By client address: the number of requests on the connection.
-    came: BTreeMap<SocketAddr, usize>,
 }
 
 /// The server. Dropping it stops it.
@@ -73,13 +69,13 @@ impl Stub {
     pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free for the stub")?;
         let base = format!("http://{}", listener.local_addr()?);
-        let empty = Reply::Json(serde_json::json!({"dispatches": [], "page": 0, "perPage": 0}));
+        let empty = Reply::Json(provider_sims::bodies::voltus::answer(&[]));
         let replies = BTreeMap::from([(LIST.to_owned(), VecDeque::from([empty]))]);
         let script = Arc::new(Mutex::new(Script { replies, ..Script::default() }));
         let router = Router::new().fallback(handle).with_state(script.clone());
         let kind = tokio::spawn(async move {
             // It fails only if the listener is gone; then a client's connection fails.
-            drop(axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await);
+            drop(axum::serve(listener, router).await);
         });
         Ok(Self { base, script, kind })
     }
@@ -127,7 +123,6 @@ impl Stub {
 
 async fn handle(
     State(script): State<Arc<Mutex<Script>>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -141,9 +136,7 @@ async fn handle(
     let (at, about, key) = (instant(), about(&path, &query, &body), key(&headers));
     let (seen, reply) = {
         let mut script = lock(&script);
-        let nth = script.came.entry(from).or_default();
-        *nth += 1;
-        let seen = Seen { at, about, method, path, query, headers, raw, body, key, nth: *nth };
+        let seen = Seen { at, method, path, query, headers, raw, body, key, about };
         script.seen.push(seen.clone());
         let reply = match script.replies.get_mut(&seen.about) {
             Some(replies) if replies.len() > 1 => replies.pop_front(),
