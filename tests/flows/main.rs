@@ -18,6 +18,7 @@ mod leap;
 mod nvgrid;
 mod odd_inputs;
 mod openvolt;
+mod outputs;
 mod poll;
 mod processes;
 mod rings;
@@ -45,6 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
         poll::cases(),
         cut::cases(),
         failing::cases(),
+        outputs::cases(),
         incidents::cases(),
         rings::cases(),
         epoch::cases(),

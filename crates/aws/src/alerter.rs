@@ -56,7 +56,7 @@ impl From<Page> for GatewayResponse {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, (public_url, stack), incidents, table, deliveries, queues, (mailer, ringer), job_queue) =
+    let (current, (public_url, stack), incidents, table, deliveries, queues, (mailer, ringer), job_queue, outputs) =
         lambda::cold_start(|environment| {
             let aws = client::shared(environment.access()?);
             Ok((
@@ -71,6 +71,7 @@ pub async fn run() -> Result<(), Error> {
                     Channels::new(&aws, environment.extra_roots()?),
                 ),
                 InnerQueues::new(&aws, environment.alerters_queues()?),
+                environment.outputs_table(&aws),
             ))
         })?;
     let configured = Configured::read("alerter", current, |_| Ok(())).await;
@@ -79,6 +80,7 @@ pub async fn run() -> Result<(), Error> {
     let (incidents, table, deliveries, queues) = (&incidents, &table, &deliveries, &queues);
     let (mailer, ringer, job_queue) = (&mailer, &ringer, &job_queue);
     let (public_url, stack) = (public_url.as_deref(), stack.as_deref());
+    let outputs = outputs.as_ref();
     serve_configured(configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let alert: &Alert<'_, AwsPorts> = alert.get_or_init(|| Alert {
@@ -89,6 +91,7 @@ pub async fn run() -> Result<(), Error> {
             table,
             deliveries,
             queues,
+            outputs,
             mailer,
             ringer,
             job_queue,

@@ -10,13 +10,22 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use crate::{
     client::Access,
     configuration::Current,
+    dynamo::OutputsTable,
     http::{self, HttpApi, HttpApiError, Limits},
     secrets::AwsKeys,
-    sqs::{QueueUrls, WatchedUrls},
+    sqs::{OutputsQueue, QueueUrls, WatchedUrls},
+    targets::Targets as OutputTargets,
 };
 
 /// What to log: a filter such as `info` or `info,aws=debug`.
 pub const LOG: &str = "GRIDBELL_LOG";
+
+/// The variables of what only a stack with a courier has.
+const OUTPUTS_TABLE: &str = "GRIDBELL_OUTPUTS_TABLE";
+const OUTPUTS_QUEUE: &str = "GRIDBELL_OUTPUTS_QUEUE_URL";
+const OUTPUTS_DEAD: &str = "GRIDBELL_OUTPUTS_DEAD_QUEUE_URL";
+/// Whether spans are logged; `gridbell up --otlp` sets it.
+pub const OTLP: &str = "GRIDBELL_OTLP";
 
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +73,8 @@ pub enum Queue {
     RetriesDead,
     /// The dead letters of `alerts` and `reviews`.
     AlertsDead,
+    /// `outputs`.
+    Outputs,
 }
 
 /// The variables with the tables' names.
@@ -77,6 +88,8 @@ pub enum Table {
     Alerts,
     /// `config`.
     Config,
+    /// `outputs`.
+    Outputs,
 }
 
 /// The variables of this process, or of a test.
@@ -108,10 +121,9 @@ impl<'a> Environment<'a> {
 
     /// The client for the providers' APIs.
     pub fn provider_api(&self, aws: &SdkConfig) -> Result<HttpApi<AwsKeys>, EnvironmentError> {
-        let limits = Limits::default();
-        let connections = http::Connections::new(self.extra_roots()?.as_deref(), limits)?;
+        let connections = self.provider_connections()?;
         let keys = AwsKeys::new(aws, connections.client());
-        Ok(HttpApi::new(connections, keys, limits))
+        Ok(HttpApi::new(connections, keys, Limits::default()))
     }
 
     /// The URLs of all inner queues.
@@ -147,6 +159,7 @@ impl<'a> Environment<'a> {
             signals: Some(self.queue(Queue::Signals)?),
             retries_dead: Some(self.queue(Queue::RetriesDead)?),
             alerts_dead: Some(self.queue(Queue::AlertsDead)?),
+            outputs_dead: self.optional_url(OUTPUTS_DEAD)?,
             ..WatchedUrls::default()
         })
     }
@@ -161,6 +174,7 @@ impl<'a> Environment<'a> {
             Queue::Signals => "GRIDBELL_SIGNALS_QUEUE_URL",
             Queue::RetriesDead => "GRIDBELL_RETRIES_DEAD_QUEUE_URL",
             Queue::AlertsDead => "GRIDBELL_ALERTS_DEAD_QUEUE_URL",
+            Queue::Outputs => OUTPUTS_QUEUE,
         };
         let url = self.required(name)?;
         http_url(name, &url)?;
@@ -174,7 +188,35 @@ impl<'a> Environment<'a> {
             Table::Deliveries => "GRIDBELL_DELIVERIES_TABLE",
             Table::Alerts => "GRIDBELL_ALERTS_TABLE",
             Table::Config => "GRIDBELL_CONFIG_TABLE",
+            Table::Outputs => OUTPUTS_TABLE,
         })
+    }
+
+    /// The table `outputs`; none if the stack has no courier.
+    pub fn outputs_table(&self, aws: &SdkConfig) -> Option<OutputsTable> {
+        self.optional(OUTPUTS_TABLE).map(|table| OutputsTable::new(aws, table))
+    }
+
+    /// The queue `outputs`; none if the stack has no courier.
+    pub fn outputs_queue(&self, aws: &SdkConfig) -> Result<Option<OutputsQueue>, EnvironmentError> {
+        Ok(self.optional_url(OUTPUTS_QUEUE)?.map(|url| OutputsQueue::new(aws, url)))
+    }
+
+    /// Where the outputs are.
+    pub fn output_targets(&self, aws: &SdkConfig) -> Result<OutputTargets<AwsKeys>, EnvironmentError> {
+        let public = self.provider_connections()?;
+        let keys = AwsKeys::new(aws, public.client());
+        Ok(OutputTargets::new(aws, self.extra_roots()?.as_deref(), public.client(), keys)?)
+    }
+
+    fn provider_connections(&self) -> Result<http::Connections, EnvironmentError> {
+        Ok(http::Connections::new(self.extra_roots()?.as_deref(), Limits::default())?)
+    }
+
+    fn optional_url(&self, name: &'static str) -> Result<Option<String>, EnvironmentError> {
+        let Some(url) = self.optional(name) else { return Ok(None) };
+        http_url(name, &url)?;
+        Ok(Some(url))
     }
 
     /// How many processes of the hydrator may run at the same time; none if unknown.
@@ -192,14 +234,19 @@ impl<'a> Environment<'a> {
         Ok(Some(url.trim_end_matches('/').to_owned()))
     }
 
-    /// The stack that commands in mails name; none: the local one, which needs no name.
+    /// The stack that commands in mails and metrics name; none: the local one, which needs no name.
     pub fn stack(&self) -> Option<String> {
         self.optional("GRIDBELL_STACK")
     }
 
-    /// Whether the function writes metrics into its log.
-    pub fn has_metrics(&self) -> bool {
-        self.optional("GRIDBELL_METRICS").is_some_and(|value| value == "on")
+    /// Whether each span is logged as a line, for a local run.
+    pub fn has_spans(&self) -> bool {
+        self.optional(OTLP).is_some()
+    }
+
+    /// The dimension `Stack` of the metrics in the log; none: the function writes no metrics.
+    pub fn metrics(&self) -> Option<String> {
+        self.stack().filter(|_| self.optional("GRIDBELL_METRICS").is_some_and(|value| value == "on"))
     }
 
     /// The SES configuration set that mails are sent with; none: the default of the sender's identity.

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-use pipeline::ports::{Clock, Random};
+use pipeline::ports::{Clock, Measurement, Metrics, Random};
 use uuid::Uuid;
 
-/// Time and randomness of the host.
+use crate::metrics;
+
+/// Time, randomness and measurements of the host.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host;
 
@@ -45,5 +47,15 @@ impl Random for Host {
 
     fn up_to(&self, most: u64) -> u64 {
         fastrand::u64(0..=most)
+    }
+
+    fn bits(&self) -> u64 {
+        fastrand::u64(..)
+    }
+}
+
+impl Metrics for Host {
+    fn measure(&self, measurement: Measurement<'_>) {
+        metrics::measure(measurement);
     }
 }

@@ -1,5 +1,5 @@
 //! The only crate that uses an AWS SDK or the Lambda runtime: implements the ports of `pipeline` over SQS, DynamoDB,
-//! SSM, SES and HTTP, reads the configuration from its table, and contains the entry points of the four functions.
+//! SSM, SES and HTTP, reads the configuration from its table, and contains the entry points of the five functions.
 
 pub mod channels;
 pub mod client;
@@ -17,12 +17,15 @@ pub mod sender;
 pub mod ses;
 pub mod signed;
 pub mod sqs;
+pub mod targets;
 pub mod telemetry;
 
 pub mod alerter;
+pub mod courier;
 pub mod hydrator;
 pub mod receiver;
 pub mod retrier;
 
 mod gather;
+mod metrics;
 mod roots;

@@ -4,12 +4,13 @@ use pipeline::ports::Ports;
 
 use crate::{
     channels::Channels,
-    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable, OutputsTable},
     host::Host,
     http::HttpApi,
     secrets::AwsKeys,
     ses::Ses,
-    sqs::{DeliveriesQueue, InnerQueues, SignalsQueue, WatchedQueues},
+    sqs::{DeliveriesQueue, InnerQueues, OutputsQueue, SignalsQueue, WatchedQueues},
+    targets::Targets,
 };
 
 /// AWS: SQS, DynamoDB, SESv2, and HTTPS to the providers.
@@ -28,4 +29,7 @@ impl Ports for AwsPorts {
     type ProviderApi = HttpApi<AwsKeys>;
     type Mailer = Ses;
     type Ringer = Channels;
+    type Outputs = OutputsTable;
+    type CourierQueue = OutputsQueue;
+    type OutputTargets = Targets<AwsKeys>;
 }

@@ -6,12 +6,13 @@ use pipeline::{
     ingest::receive::{HttpAnswer, Incoming, Receive},
 };
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::{
     client,
     environment::Queue,
     host::Host,
-    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, serve_configured},
+    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, TRACEPARENT, serve_configured},
     ports::AwsPorts,
     sqs::DeliveriesQueue,
 };
@@ -38,13 +39,21 @@ pub async fn run() -> Result<(), Error> {
                 return Ok(GatewayResponse::json(400, body.to_owned()));
             };
             let incoming = incoming(&request);
-            let began = Instant::now();
             let permitting =
                 if incoming.source == VERIFY { configured.permitting_strangers(config).await } else { None };
             let config = permitting.as_ref().unwrap_or(config);
-            let answer = Receive::<AwsPorts> { config, intake, host: &Host }.handle(incoming).await;
-            log(&answer, &incoming, config.sources.contains_key(incoming.source), began);
-            Ok(GatewayResponse::from(answer))
+            let receive = Receive::<AwsPorts> { config, intake, host: &Host };
+            let known = config.sources.contains_key(incoming.source);
+            let hop = receive.hop(&incoming);
+            let received = async {
+                let began = Instant::now();
+                let answer = receive.handle(incoming, hop).await;
+                log(&answer, &incoming, known, began);
+                GatewayResponse::from(answer)
+            };
+            // A misplaced token could stand where the source's name does.
+            let source = if known { incoming.source } else { "" };
+            Ok(received.instrument(hop.span("receive", source, "")).await)
         },
     )
     .await
@@ -71,6 +80,7 @@ fn incoming(request: &GatewayRequest) -> Incoming<'_> {
         path_token,
         header_token: request.header("x-api-key"),
         content_encoding: request.header("content-encoding"),
+        traceparent: request.header(TRACEPARENT),
         body: &request.body,
     }
 }

@@ -4,16 +4,22 @@
 use std::cell::OnceCell;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use pipeline::{ingest::acknowledge::Acknowledge, retrier::Retrier};
+use dispatch::TraceParent;
+use pipeline::{
+    ingest::acknowledge::Acknowledge,
+    retrier::{CourierPorts, Retrier},
+    trace::Hop,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tracing::Instrument;
 
 use crate::{
     client,
     dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
     environment::{Queue, Table},
     host::Host,
-    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, batch, serve_configured},
+    lambda::{self, Configured, Error, GatewayRequest, GatewayResponse, TRACEPARENT, batch, serve_configured},
     ports::AwsPorts,
     sqs::{InnerQueues, SignalsQueue, WatchedQueues},
 };
@@ -61,23 +67,26 @@ impl Call {
 
 /// Serves until Lambda ends the process.
 pub async fn run() -> Result<(), Error> {
-    let (current, table, stream, deliveries, incidents, job_queue, queues) = lambda::cold_start(|environment| {
-        let aws = client::shared(environment.access()?);
-        Ok((
-            environment.configuration(&aws)?,
-            DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
-            SignalsQueue::new(&aws, environment.queue(Queue::Signals)?),
-            DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
-            IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
-            InnerQueues::new(&aws, environment.inner_queues()?),
-            WatchedQueues::new(&aws, environment.swept_queues()?),
-        ))
-    })?;
+    let (current, table, stream, deliveries, incidents, job_queue, queues, courier) =
+        lambda::cold_start(|environment| {
+            let aws = client::shared(environment.access()?);
+            Ok((
+                environment.configuration(&aws)?,
+                DispatchesTable::new(&aws, environment.table(Table::Dispatches)?),
+                SignalsQueue::new(&aws, environment.queue(Queue::Signals)?),
+                DeliveriesTable::new(&aws, environment.table(Table::Deliveries)?),
+                IncidentsTable::new(&aws, environment.table(Table::Alerts)?),
+                InnerQueues::new(&aws, environment.inner_queues()?),
+                WatchedQueues::new(&aws, environment.swept_queues()?),
+                environment.outputs_table(&aws).zip(environment.outputs_queue(&aws)?),
+            ))
+        })?;
     let configured = Configured::read("retrier", current, |_| Ok(())).await;
     // Created with the first event that finds a configuration, then reused.
     let (retrier, acknowledge) = (&OnceCell::new(), &OnceCell::new());
     let (table, stream, deliveries, job_queue) = (&table, &stream, &deliveries, &job_queue);
     let (incidents, queues) = (&incidents, &queues);
+    let courier = courier.as_ref().map(|(outputs, queue)| CourierPorts { outputs, queue });
     serve_configured(&configured, lambda::failed, |config, event| async move {
         let host = &Host;
         let retrier = retrier.get_or_init(|| Retrier::<AwsPorts> {
@@ -87,6 +96,7 @@ pub async fn run() -> Result<(), Error> {
             deliveries,
             incidents,
             queues,
+            courier,
             job_queue,
             host,
         });
@@ -106,6 +116,7 @@ pub async fn run() -> Result<(), Error> {
                     sweep.open = minute.open,
                     sweep.hinted = minute.hinted.as_ref().ok(),
                     sweep.beat = minute.beat.as_ref().is_ok_and(|sent| *sent).then_some(true),
+                    sweep.lanes = minute.found.as_ref().ok(),
                     "sweep"
                 );
                 let swept = minute.outcome()?;
@@ -116,9 +127,14 @@ pub async fn run() -> Result<(), Error> {
                     Some([token]) => token.as_str(),
                     _ => "",
                 };
-                let answer = acknowledge.handle(&request.method, token, &request.body).await;
-                tracing::info!(http.status = answer.status, outcome = answer.outcome, "acknowledgement");
-                Ok(Response::Request(answer.into()))
+                // A controller may go on with the trace of the signal that it answers.
+                let traceparent = request.header(TRACEPARENT).and_then(|header| TraceParent::parse(header).ok());
+                let acknowledged = async {
+                    let answer = acknowledge.handle(&request.method, token, &request.body).await;
+                    tracing::info!(http.status = answer.status, outcome = answer.outcome, "acknowledgement");
+                    Ok(Response::Request(answer.into()))
+                };
+                acknowledged.instrument(Hop::after(traceparent, host).span("acknowledge", "", "")).await
             }
         }
     })

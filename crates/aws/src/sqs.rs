@@ -10,8 +10,8 @@ use aws_types::SdkConfig;
 use dispatch::{Signal, sendable};
 use futures_util::future::join_all;
 use pipeline::{
-    messages::{Delayed, MAX_DELAY_S, ToAlert, ToHydrate, to_json},
-    ports::{Backlog, Depths, IngestQueue, JobQueue, Lane, PortError, SignalStream, Watched, fifo_id},
+    messages::{Delayed, DelayedToCourier, MAX_DELAY_S, ToAlert, ToHydrate, to_json},
+    ports::{Backlog, CourierQueue, Depths, IngestQueue, JobQueue, Lane, PortError, SignalStream, Watched, fifo_id},
 };
 use serde::Serialize;
 
@@ -80,6 +80,16 @@ pub struct WatchedUrls {
     pub retries_dead: Option<String>,
     /// The dead letters of `alerts` and `reviews`.
     pub alerts_dead: Option<String>,
+    /// The dead letters of `outputs`.
+    pub outputs_dead: Option<String>,
+}
+
+/// The queue `outputs`.
+#[derive(Debug, Clone)]
+pub struct OutputsQueue {
+    client: Client,
+    url: String,
+    messages: Shared,
 }
 
 /// The FIFO queue `signals`.
@@ -123,6 +133,21 @@ impl SignalsQueue {
     }
 }
 
+impl OutputsQueue {
+    /// The queue with that URL.
+    pub fn new(aws: &SdkConfig, url: impl Into<String>) -> Self {
+        Self { client: Client::new(aws), url: url.into(), messages: shared() }
+    }
+}
+
+impl CourierQueue for OutputsQueue {
+    async fn courier(&self, messages: &[DelayedToCourier]) -> Result<(), PortError> {
+        let queue = Queue { port: "outputs", url: &self.url };
+        let delayed = messages.iter().map(|DelayedToCourier { message, delay_s }| (message, *delay_s));
+        send_delayed(&self.client, queue, &self.messages, delayed).await
+    }
+}
+
 impl IngestQueue for DeliveriesQueue {
     async fn take(&self, message: &str) -> Result<(), PortError> {
         send(&self.client, Queue { port: "deliveries", url: &self.url }, message, 0).await
@@ -140,21 +165,8 @@ impl JobQueue for InnerQueues {
             return Ok(());
         }
         let queue = Queue::known(PORT, self.urls.retries.as_deref())?;
-        let sends = messages.iter().map(|Delayed { message, delay_s }| async move {
-            let json = written(PORT, message)?;
-            let body = sendable(&json);
-            let size = body.len();
-            if size > MAX_MESSAGE_BYTES {
-                return Err(too_large(PORT, size));
-            }
-            let entry = SendMessageBatchRequestEntry::builder()
-                .id("0")
-                .message_body(body)
-                .delay_seconds(delay_seconds(*delay_s));
-            let entry = entry.build().map_err(|error| unavailable(PORT, error))?;
-            send_shared(&self.client, queue, &self.retries, entry, size).await
-        });
-        join_all(sends).await.into_iter().collect()
+        let delayed = messages.iter().map(|Delayed { message, delay_s }| (message, *delay_s));
+        send_delayed(&self.client, queue, &self.retries, delayed).await
     }
 
     async fn alert(&self, message: &ToAlert, lane: Lane, delay_s: u32) -> Result<(), PortError> {
@@ -189,6 +201,7 @@ impl Depths for WatchedQueues {
             Watched::Reviews => &self.urls.reviews,
             Watched::RetriesDead => &self.urls.retries_dead,
             Watched::AlertsDead => &self.urls.alerts_dead,
+            Watched::OutputsDead => &self.urls.outputs_dead,
         };
         backlog(&self.client, Queue::known(queue.as_str(), url.as_deref())?).await
     }
@@ -265,6 +278,28 @@ fn written(port: &'static str, message: &impl Serialize) -> Result<String, PortE
 
 fn shared() -> Shared {
     Arc::new(Gather::new(Limits { items: MAX_BATCH, bytes: MAX_MESSAGE_BYTES }))
+}
+
+/// Sends messages with their delays, ten in a call.
+async fn send_delayed<M: Serialize>(
+    client: &Client,
+    queue: Queue<'_>,
+    gather: &Shared,
+    messages: impl Iterator<Item = (M, u32)>,
+) -> Result<(), PortError> {
+    let sends = messages.map(|(message, delay_s)| async move {
+        let json = written(queue.port, &message)?;
+        let body = sendable(&json);
+        let size = body.len();
+        if size > MAX_MESSAGE_BYTES {
+            return Err(too_large(queue.port, size));
+        }
+        let entry =
+            SendMessageBatchRequestEntry::builder().id("0").message_body(body).delay_seconds(delay_seconds(delay_s));
+        let entry = entry.build().map_err(|error| unavailable(queue.port, error))?;
+        send_shared(client, queue, gather, entry, size).await
+    });
+    join_all(sends).await.into_iter().collect()
 }
 
 async fn send_shared(

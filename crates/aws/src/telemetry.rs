@@ -1,4 +1,8 @@
-//! Logs: JSON lines on standard output, which Lambda stores. Lambda reads `level` and `timestamp`.
+//! Logs: JSON lines on standard output, which Lambda stores. Lambda reads `level` and `timestamp`. Every line of an
+//! invocation has the id of its trace.
+
+mod spans;
+mod traces;
 
 use std::{io, str};
 
@@ -8,21 +12,26 @@ use tracing_subscriber::{
     filter::Targets,
     fmt::{self, MakeWriter},
     layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
+
+use spans::SpanLines;
+use traces::{NoFields, TraceIds, Traced};
 
 /// The module that opens a span for each invocation.
 const RUNTIME: &str = "lambda_runtime";
 
-/// Starts the log. A second call changes nothing.
-pub fn start(filter: Targets) {
+/// Starts the log, with the spans as lines of their own if somebody collects them. A second call changes nothing.
+pub fn start(filter: Targets, has_spans: bool) {
+    let writer = || Escaped(io::stdout());
+    let spans = has_spans.then_some(SpanLines(writer));
     // Only a second call fails: the first subscriber stays active.
-    let _ = subscriber(filter, || Escaped(io::stdout())).try_init();
+    let _ = subscriber(filter, writer).with(spans).try_init();
 }
 
-/// Each logged byte costs money, so neither module nor span is written: a log stream has one invocation after the other
-/// anyway.
-fn subscriber<W>(filter: Targets, writer: W) -> impl Subscriber + Send + Sync
+/// Each logged byte costs money, so of module and spans only the trace's id is written.
+fn subscriber<W>(filter: Targets, writer: W) -> impl Subscriber + for<'s> LookupSpan<'s> + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -33,14 +42,16 @@ where
         .with_current_span(false)
         .with_span_list(false)
         .with_ansi(false)
-        .with_writer(writer);
-    tracing_subscriber::registry().with(without_spans(filter)).with(lines)
+        .with_writer(writer)
+        .map_event_format(Traced)
+        .fmt_fields(NoFields);
+    tracing_subscriber::registry().with(without_spans(filter)).with(TraceIds).with(lines)
 }
 
 /// People read logs at a terminal: characters that affect it are written as escapes, such as `\u001b`. Each line is
 /// written whole, in one call.
 #[derive(Debug)]
-struct Escaped<W>(W);
+pub(crate) struct Escaped<W>(pub(crate) W);
 
 impl<W: io::Write> io::Write for Escaped<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -56,7 +67,7 @@ impl<W: io::Write> io::Write for Escaped<W> {
     }
 }
 
-/// Omits spans, which are never written, unless the filter includes the runtime's own log.
+/// Omits the runtime's spans, which have no trace, unless the filter includes the runtime's own log.
 fn without_spans(filter: Targets) -> Targets {
     if filter.iter().any(|(target, _)| target.starts_with(RUNTIME)) {
         return filter;
@@ -75,7 +86,13 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Written {
+        pub(super) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl io::Write for Written {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -91,7 +108,7 @@ mod tests {
         let written = Written::default();
         let to = written.clone();
         with_default(subscriber(filter.parse().unwrap(), move || Escaped(to.clone())), log);
-        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+        written.text()
     }
 
     fn logged(filter: &str, log: impl FnOnce()) -> Vec<Map<String, Value>> {
@@ -141,5 +158,31 @@ mod tests {
         check("off", &[]);
         check("aws=info", &["ours"]);
         check("info,lambda_runtime=info", &["error", "info", "ours"]);
+    }
+
+    #[test]
+    fn each_line_has_the_id_of_the_innermost_trace() {
+        let span = |trace_id: u128| tracing::error_span!("hop", trace_id, source = "voltus-prod");
+        for filter in ["info", "warn"] {
+            let lines = logged(filter, || {
+                in_an_invocation(|| {
+                    tracing::warn!("before");
+                    span(0xabc).in_scope(|| {
+                        tracing::warn!(delivery.id = "d", "outside");
+                        span(u128::MAX).in_scope(|| tracing::error_span!("more").in_scope(|| tracing::warn!("inside")));
+                        tracing::warn!("}}");
+                    });
+                });
+            });
+            let ids: Vec<Option<&str>> =
+                lines.iter().map(|line| line.get("trace_id").and_then(Value::as_str)).collect();
+            let (outer, inner) = ("00000000000000000000000000000abc", "f".repeat(32));
+            assert_eq!(ids, [None, Some(outer), Some(inner.as_str()), Some(outer)], "{filter}");
+            assert_eq!(
+                lines[1].keys().collect::<Vec<_>>(),
+                ["timestamp", "level", "message", "delivery.id", "trace_id"]
+            );
+            assert_eq!(lines[3]["message"], "}");
+        }
     }
 }

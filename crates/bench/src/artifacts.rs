@@ -11,10 +11,10 @@ use local_stack::Workspace;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// The compared binaries, in the order of the table.
-pub(crate) const NAMES: [&str; 6] = ["hello", "raw", "receiver", "hydrator", "retrier", "alerter"];
+pub(crate) const NAMES: [&str; 7] = ["hello", "raw", "receiver", "hydrator", "retrier", "alerter", "courier"];
 
 /// gridbell's own binaries.
-pub(crate) const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "alerter"];
+pub(crate) const FUNCTIONS: [&str; 5] = ["receiver", "hydrator", "retrier", "alerter", "courier"];
 
 /// One binary.
 #[derive(Debug, Clone)]

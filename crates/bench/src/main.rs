@@ -50,6 +50,8 @@ enum Verb {
     Gate(gate::Gate),
     /// Measure latency and throughput on the local stack.
     Load(load::Load),
+    /// Measure the latency from signals to HTTP outputs on the local stack, also while one output is down.
+    Outputs(load::outputs::Outputs),
     /// Show where warm invocations spend their instructions.
     Top(top::Top),
 }
@@ -133,6 +135,7 @@ async fn run() -> Result<()> {
     match cli.verb {
         None => compare(cli.compare).await,
         Some(Verb::Load(load)) => load::run(load).await,
+        Some(Verb::Outputs(outputs)) => load::outputs::run(outputs).await,
         Some(Verb::Gate(gate)) => gate::run(gate).await,
         Some(Verb::Top(top)) => top::run(&top),
         Some(Verb::Active(options)) => {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::{
-    stub::{Aws, CONFIG_TABLE, Voltus},
+    stub::{Aws, CONFIG_TABLE, Gateway, SECRET_NAME, Voltus},
     tls::Authority,
 };
 
@@ -33,15 +33,40 @@ pub(crate) struct Scene {
     folder: TempDir,
 }
 
+/// An output of a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputKind {
+    /// An HTTP output that takes events.
+    Http,
+    /// An HTTP output that fails.
+    Down,
+    /// A FIFO queue.
+    Fifo,
+}
+
 impl Scene {
     pub(crate) async fn set() -> Result<Self> {
+        Self::with(&[]).await
+    }
+
+    /// A scene with a courier and these outputs.
+    pub(crate) async fn with(outputs: &[OutputKind]) -> Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
         let authority = Authority::new(folder.path())?;
         let voltus = Voltus::new();
         let provider = format!("https://{}", authority.serve(voltus.routes()).await?);
-        let aws = Aws::new(&configuration(&provider).to_string(), authority.sessions())?;
+        let gateway = format!("https://{}", authority.serve(Gateway::routes()).await?);
+        let mut configuration = configuration(&provider);
+        for (number, output) in outputs.iter().enumerate() {
+            configuration["outputs"][format!("output-{number}")] = output.configured(&gateway);
+        }
+        let aws = Aws::new(&configuration.to_string(), authority.sessions())?;
         let endpoint = format!("https://{}", authority.serve(aws.routes()).await?);
-        let variables = variables(&endpoint, &authority.file().display().to_string());
+        let mut variables = variables(&endpoint, &authority.file().display().to_string());
+        if !outputs.is_empty() {
+            variables.insert("GRIDBELL_OUTPUTS_TABLE".to_owned(), "outputs".to_owned());
+            variables.insert("GRIDBELL_OUTPUTS_QUEUE_URL".to_owned(), queue_url("outputs"));
+        }
         Ok(Self { aws, voltus, variables, folder })
     }
 
@@ -53,6 +78,18 @@ impl Scene {
     /// Removes all messages from a queue and returns them.
     pub(crate) fn take(&self, queue: &str) -> Vec<String> {
         self.aws.take_messages(&queue_url(queue))
+    }
+}
+
+impl OutputKind {
+    fn configured(self, gateway: &str) -> Value {
+        let http = |path: &str| json!({"http": {"url": format!("{gateway}{path}"), "secrets": [format!("ssm:{SECRET_NAME}")], "allow_private": true}});
+        let target = match self {
+            Self::Http => http("/up"),
+            Self::Down => http("/down"),
+            Self::Fifo => json!({"sqs": {"queue_url": queue_url("consumer.fifo")}}),
+        };
+        json!({"target": target})
     }
 }
 

@@ -8,6 +8,7 @@ mod contacts;
 #[cfg(feature = "file")]
 pub mod file;
 mod model;
+mod output;
 mod reference;
 mod signals;
 mod site;
@@ -18,6 +19,7 @@ mod verification;
 pub use channels::{Channel, Channels, PAGERDUTY_URL};
 pub use contacts::{Audience, Contacts, Escalation, SourceContacts};
 pub use model::{Acks, Config, ConfigError, MAX_JSON_BYTES};
+pub use output::{Output, OutputTarget, Routed, matches};
 pub use reference::Reference;
 pub use signals::Signals;
 pub use site::{Site, SiteContacts};

@@ -6,7 +6,7 @@ use dispatch::{Origin, Program};
 use providers::{Precedence, Provider, Providers, UnknownProvider};
 use serde::{Deserialize, Serialize};
 
-use crate::{Audience, Channel, Channels, Contacts, Deadlines, Environment, Signals, Site, Source, TokenHash};
+use crate::{Audience, Channel, Channels, Contacts, Deadlines, Environment, Output, Signals, Site, Source, TokenHash};
 
 /// Most bytes of the JSON that the functions read.
 pub const MAX_JSON_BYTES: usize = 1_024 * 1_024;
@@ -31,6 +31,9 @@ pub struct Config<P = &'static dyn Provider> {
     /// The operator's data about sites, by `<source>/<site>`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sites: BTreeMap<String, Site>,
+    /// Where the courier delivers signals, by name. Without any, a controller reads the queue `signals` itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, Output>,
 }
 
 /// A provider by name, not yet resolved.
@@ -170,7 +173,7 @@ impl Config {
 
 impl Config<ProviderName> {
     fn with(self, providers: Providers) -> Result<Config, ConfigError> {
-        let Self { sources, deadlines, contacts, acks, signals, sites } = self;
+        let Self { sources, deadlines, contacts, acks, signals, sites, outputs } = self;
         let known = sources.into_iter().map(|(name, source)| {
             let provider = providers.named(&source.provider).map_err(|error| ConfigError::Provider {
                 source_name: name.clone(),
@@ -180,6 +183,6 @@ impl Config<ProviderName> {
             Ok((name, source.of(provider)))
         });
         let sources = known.collect::<Result<_, ConfigError>>()?;
-        Ok(Config { sources, deadlines, contacts, acks, signals, sites })
+        Ok(Config { sources, deadlines, contacts, acks, signals, sites, outputs })
     }
 }

@@ -32,7 +32,7 @@ pub struct Step {
 const NOTHING: Count = Count { standard: 0, fifo: 0, writes: 0, half_reads: 0, mails: 0, logged: 0 };
 
 /// All billed steps.
-pub const STEPS: [Step; 13] = [
+pub const STEPS: [Step; 17] = [
     Step { what: "a webhook is accepted", alone: Count { standard: 1, logged: 231, ..NOTHING }, ten: None },
     Step {
         what: "a new thin dispatch",
@@ -77,5 +77,25 @@ pub const STEPS: [Step; 13] = [
         what: "… and is mailed",
         alone: Count { writes: 4, half_reads: 11, mails: 1, logged: 277, ..NOTHING },
         ten: None,
+    },
+    Step {
+        what: "a signal to an HTTP output",
+        alone: Count { writes: 2, half_reads: 2, logged: 287, ..NOTHING },
+        ten: Some(Count { writes: 20, half_reads: 2, logged: 1709, ..NOTHING }),
+    },
+    Step {
+        what: "… a newer version of it",
+        alone: Count { writes: 2, half_reads: 4, logged: 287, ..NOTHING },
+        ten: Some(Count { writes: 20, half_reads: 22, logged: 1709, ..NOTHING }),
+    },
+    Step {
+        what: "a signal to a FIFO queue as output",
+        alone: Count { fifo: 1, writes: 2, half_reads: 2, logged: 287, ..NOTHING },
+        ten: Some(Count { fifo: 10, writes: 20, half_reads: 2, logged: 1709, ..NOTHING }),
+    },
+    Step {
+        what: "a signal waits for an output that fails",
+        alone: Count { writes: 2, half_reads: 2, logged: 129, ..NOTHING },
+        ten: Some(Count { writes: 20, half_reads: 2, logged: 130, ..NOTHING }),
     },
 ];

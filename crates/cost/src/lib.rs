@@ -30,6 +30,8 @@ mod seconds {
     pub(super) const HYDRATOR: f64 = 0.200;
     pub(super) const HYDRATOR_TEN: f64 = 0.300;
     pub(super) const OTHER: f64 = 0.030;
+    pub(super) const COURIER: f64 = 0.150;
+    pub(super) const COURIER_TEN: f64 = 0.250;
 }
 
 /// What a webhook contains.
@@ -115,6 +117,22 @@ pub fn webhook(brings: Brings, in_tens: bool) -> Usage {
     received + hydrated
 }
 
+/// One signal to one HTTP output, alone or as one of ten in a batch. A further output adds less: the invocation is
+/// shared.
+pub fn output(in_tens: bool) -> Usage {
+    let step = counted("a signal to an HTTP output");
+    match step.ten.filter(|_| in_tens) {
+        Some(ten) => (invocation(ten, seconds::COURIER_TEN) + fifo_mapping()) * 0.1,
+        None => invocation(step.alone, seconds::COURIER) + fifo_mapping(),
+    }
+}
+
+/// What Lambda's polling of `signals` and `outputs` adds to a month where there is a courier.
+pub fn idle_month_of_courier() -> Usage {
+    let minute = Usage::default().with(Line::SqsFifo, POLLS_PER_MINUTE).with(Line::SqsStandard, POLLS_PER_MINUTE);
+    minute * MINUTES
+}
+
 /// A month without webhooks: the sweeps, the heartbeats, one polled source, and Lambda's polling of four queues.
 pub fn idle_month() -> Usage {
     let at_work = |what: &str, seconds| invocation(counted(what).alone, seconds);
@@ -160,6 +178,11 @@ fn mapping() -> Usage {
     Usage::default().with(Line::SqsStandard, 2.0)
 }
 
+/// The same of the FIFO queue `signals`.
+fn fifo_mapping() -> Usage {
+    Usage::default().with(Line::SqsFifo, 2.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +212,7 @@ mod tests {
             "… is quarantined",
             "… becomes an incident",
             "… and is mailed",
+            "a signal to an HTTP output",
         ];
         for what in steps.into_iter().chain(others) {
             assert_eq!(counted(what).what, what);
@@ -207,6 +231,16 @@ mod tests {
         let requests = |count| Usage::default().with(Line::SqsStandard, count).dollars_beyond_free();
         assert!(requests(1e6).abs() < 1e-9);
         assert!((requests(3e6) - 0.8).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_output_costs_its_writes_and_less_in_tens() {
+        let one = output(false);
+        assert!(
+            one.dollars()[Line::DynamoWrites as usize] > 0.0 && one.dollars()[Line::HttpApi as usize].abs() < 1e-12
+        );
+        assert!(total(output(true)) < total(one));
+        assert!(total(idle_month_of_courier()) > 0.0);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
     Origin, Publication, Ramps, Rank, Signal, Status, Subject,
     parts::Version,
     payload::{Payload, account_payload, meter_payload, power_identity, power_payload},
+    signal::Stamp,
 };
 
 /// How many events of a stream without own versions are remembered, to recognise repetitions.
@@ -140,8 +141,9 @@ impl State {
         let id = self.dispatch_id()?;
         let version = Version { origin, subject: &last.subject, id, number: self.version, status, terms: &terms };
         let payloads = version.payloads_of(&last.kind.as_str().into(), limit_bytes, effective).into_iter();
-        let stamp = (self.epoch, self.version);
-        Some(payloads.map(|payload| Signal::new(origin, &last.subject, stamp, last.time, payload)).collect())
+        let Signal { epoch, sequence, time, traceparent, .. } = *last;
+        let stamp = Stamp { epoch, sequence, time, traceparent };
+        Some(payloads.map(|payload| Signal::new(origin, &last.subject, stamp, payload)).collect())
     }
 
     /// The same state in a newer epoch, in which nothing has been published yet. An active dispatch is published again
@@ -311,7 +313,7 @@ impl<'a> Absorbing<'a> {
     }
 
     fn publish_dispatch(&mut self, origin: &Origin, last: Option<(Status, DispatchTerms)>) {
-        let Publication { now, limit_bytes, .. } = self.publication;
+        let Publication { now, limit_bytes, traceparent, .. } = self.publication;
         let Some(State { version, epoch, stream: Stream::Dispatch(tracked), .. }) = &mut self.state else { return };
         let Some(MergedDispatch { terms: merged, status, .. }) = tracked.merged.view() else { return };
         let terms = match &last {
@@ -327,10 +329,11 @@ impl<'a> Absorbing<'a> {
             return;
         };
         *version += 1;
-        let (subject, stamp) = (self.subject, (*epoch, *version));
+        let subject = self.subject;
+        let stamp = Stamp { epoch: *epoch, sequence: *version, time: now, traceparent };
         let next = Version { origin, subject, id: &tracked.id, number: *version, status, terms: &terms };
         let payloads = next.payloads(change, limit_bytes).into_iter();
-        self.signals.extend(payloads.map(|payload| Signal::new(origin, subject, stamp, now, payload)));
+        self.signals.extend(payloads.map(|payload| Signal::new(origin, subject, stamp, payload)));
         tracked.published = published(status, terms);
     }
 
@@ -341,7 +344,7 @@ impl<'a> Absorbing<'a> {
         identity: String,
         payload: impl FnOnce(&Subject) -> Payload,
     ) -> Option<&mut State> {
-        let Publication { epoch, now, .. } = self.publication;
+        let Publication { epoch, now, traceparent, .. } = self.publication;
         let fresh = || State { version: 0, epoch, stream: Stream::Events(BTreeMap::new()), ramps: None };
         let state = self.state.get_or_insert_with(fresh);
         let Stream::Events(seen) = &mut state.stream else { return None };
@@ -356,8 +359,8 @@ impl<'a> Absorbing<'a> {
             seen.remove(&oldest);
         }
         state.version += 1;
-        let stamp = (state.epoch, state.version);
-        self.signals.push(Signal::new(origin, self.subject, stamp, now, payload(self.subject)));
+        let stamp = Stamp { epoch: state.epoch, sequence: state.version, time: now, traceparent };
+        self.signals.push(Signal::new(origin, self.subject, stamp, payload(self.subject)));
         Some(state)
     }
 }

@@ -17,6 +17,7 @@ mod quantity;
 mod ramp;
 mod signal;
 pub mod text;
+pub mod trace;
 
 pub use absorb::{Absorbed, Contradiction, State, absorb};
 pub use active::{ActiveDispatch, RampStart, TargetGroup, TargetHash, TargetHashes, feed_id};
@@ -30,6 +31,7 @@ pub use merge::{Dispatch, MergedDispatch};
 pub use quantity::{MAX_TARGET_W, decimal, together, watt_hours_from_kwh, watts_from_kw};
 pub use ramp::{Measured, Ramp, Ramps};
 pub use signal::{Part, Publication, Signal, sendable};
+pub use trace::TraceParent;
 // Types that facts and signals share. The consumer's crate defines them.
 pub use signals::{
     ActiveVersion, Effective, HeartbeatSignal, Interval, PowerEventKind, Program, Request, Status, Subject, Target,

@@ -10,9 +10,9 @@ use serde_json::{
 };
 use signals::{Envelope, Subject};
 
-use crate::{Epoch, Origin, payload::Payload};
+use crate::{Epoch, Origin, TraceParent, payload::Payload, trace};
 
-/// When a version is published, in which epoch, and the maximum size of a message.
+/// When a version is published, in which epoch and trace, and the maximum size of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Publication {
     /// The epoch of the tables.
@@ -21,6 +21,17 @@ pub struct Publication {
     pub now: Timestamp,
     /// The maximum size of a signal's body, in bytes; a larger version is split into parts.
     pub limit_bytes: usize,
+    /// The span that publishes it. It takes no part in what is published.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// Which version of a subject a signal is, when it was decided, and in which trace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) epoch: Epoch,
+    pub(crate) sequence: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) traceparent: Option<TraceParent>,
 }
 
 /// The position of one message among several that form one version of a subject.
@@ -53,6 +64,9 @@ pub struct Signal {
     pub test: bool,
     /// When it was decided.
     pub time: Timestamp,
+    /// The span that published it, as in its body.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
     /// The event as JSON text.
     pub body: String,
 }
@@ -75,13 +89,8 @@ impl Signal {
         Self { body: written(&event).to_string(), ..stamped }
     }
 
-    pub(crate) fn new(
-        origin: &Origin,
-        subject: &Subject,
-        (epoch, sequence): (Epoch, u64),
-        time: Timestamp,
-        payload: Payload,
-    ) -> Self {
+    pub(crate) fn new(origin: &Origin, subject: &Subject, stamp: Stamp, payload: Payload) -> Self {
+        let Stamp { epoch, sequence, time, traceparent } = stamp;
         let Payload { kind, test, part, data } = payload;
         // Without a source it is gridbell's own.
         let source = format!("/gridbell/{}", origin.source).trim_end_matches('/').to_owned();
@@ -94,12 +103,13 @@ impl Signal {
             time: micros(time),
             epoch: epoch.as_millisecond(),
             sequence,
+            traceparent: traceparent.map(|traceparent| traceparent.to_string()),
             datacontenttype: "application/json".to_owned(),
             data: &data,
         };
         let body = written(&event).to_string();
         let Envelope { source, kind, subject, .. } = event;
-        Self { subject, epoch, sequence, part, kind: kind.to_string(), source, test, time, body }
+        Self { subject, epoch, sequence, part, kind: kind.to_string(), source, test, time, traceparent, body }
     }
 }
 

@@ -18,6 +18,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         path_token: Some(TOKEN),
         header_token: None,
         content_encoding: None,
+        traceparent: None,
         body,
     };
     let answer = sim.post(request).answer().expect("no fault is on");

@@ -41,6 +41,9 @@ enum Verb {
     /// Show deliveries that did not go through, and replay them.
     #[command(subcommand)]
     Delivery(verbs::delivery::DeliveryVerb),
+    /// Show where signals are delivered, test an output, and replay what one did not take.
+    #[command(subcommand)]
+    Output(verbs::output::OutputVerb),
     /// Show the epoch of the published signals, and begin a new one after a restore.
     #[command(subcommand)]
     Epoch(verbs::epoch::EpochVerb),
@@ -50,7 +53,7 @@ enum Verb {
     /// Check and apply gridbell.toml, and list the applied versions.
     #[command(subcommand)]
     Config(verbs::config::ConfigVerb),
-    /// Serve the web console on this machine until Ctrl-C: dispatches, sites, deliveries, incidents, sources.
+    /// Serve the web console on this machine until Ctrl-C: dispatches, sites, deliveries, outputs, incidents, sources.
     #[command(after_help = verbs::console::EXAMPLES)]
     Console(verbs::console::WebConsole),
     /// Check on one screen what would block a dispatch, and show how to fix it.
@@ -133,6 +136,7 @@ fn act(cli: Cli) -> Result<()> {
         Verb::Dispatch(verb) => runtime.block_on(verbs::dispatch::run(verb)),
         Verb::Site(verb) => runtime.block_on(verbs::site::run(verb)),
         Verb::Delivery(verb) => runtime.block_on(verbs::delivery::run(verb)),
+        Verb::Output(verb) => runtime.block_on(verbs::output::run(verb)),
         Verb::Console(console) => runtime.block_on(verbs::console::run(console)),
         Verb::Completions { .. } => Ok(()),
         Verb::Cost(cost) => verbs::cost::run(&cost),

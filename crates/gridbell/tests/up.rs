@@ -10,6 +10,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -42,13 +43,14 @@ impl Drop for Up {
     }
 }
 
-/// Starts `gridbell up` and waits for its `stack.json`.
+/// Starts `gridbell up` with further arguments and waits for its `stack.json`.
 #[expect(clippy::disallowed_methods, reason = "a test that waits for a process reads the real clock")]
-fn up(config: &str) -> Up {
+fn up(config: &str, more: &[&str]) -> Up {
     let folder = tempfile::tempdir().expect("folder");
     std::fs::write(folder.path().join("gridbell.toml"), config).expect("written");
     let mut gridbell = Command::new(env!("CARGO_BIN_EXE_gridbell"))
         .args(["up", "--json", "--state", "stack.json"])
+        .args(more)
         .current_dir(folder.path())
         .env("KEY_OF_TEST", "s3cr3t-of-the-test")
         .stdin(Stdio::null())
@@ -80,10 +82,15 @@ fn up(config: &str) -> Up {
 
 /// A POST without a library; returns the answer's status and body.
 fn post(url: &str, body: &str) -> (u16, String) {
+    post_with(url, "", body)
+}
+
+/// The same with further header lines, each with its line end.
+fn post_with(url: &str, headers: &str, body: &str) -> (u16, String) {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an address");
     let mut stream = std::net::TcpStream::connect(host).expect("connected");
     let request = format!(
-        "POST /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()
     );
     std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
@@ -114,7 +121,7 @@ const CONFIG: &str = "[sources.one]\nprovider = 'voltus'\napi_url = 'http://127.
 
 #[test]
 fn it_comes_up_says_where_and_goes_on_ctrl_c() {
-    let mut up = up(CONFIG);
+    let mut up = up(CONFIG, &[]);
     let text = |pointer: &str| up.stack.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut keys: Vec<_> = up.stack.as_object().expect("an object").keys().cloned().collect();
     keys.sort();
@@ -142,7 +149,7 @@ fn it_comes_up_says_where_and_goes_on_ctrl_c() {
 
 #[test]
 fn killed_it_leaves_nothing_running() {
-    let mut up = up(CONFIG);
+    let mut up = up(CONFIG, &[]);
     let text = |pointer: &str| up.stack.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let endpoint = text("/endpoint_url");
     let functions = functions_of(&endpoint);
@@ -151,6 +158,77 @@ fn killed_it_leaves_nothing_running() {
     up.gridbell.wait().expect("ended");
     wait_until("nothing of it runs", || !is_open(&endpoint) && functions_of(&endpoint).is_empty());
     assert!(!up.state().exists(), "it would describe what is gone");
+}
+
+/// A viewer that takes spans, and the spans.
+fn viewer() -> (String, Arc<Mutex<Vec<Value>>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let spans: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let into = Arc::clone(&spans);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
+            let mut head = String::new();
+            while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+            assert!(head.starts_with("POST /v1/traces "), "{head}");
+            let length = head
+                .to_lowercase()
+                .split_once("content-length: ")
+                .and_then(|(_, rest)| rest.split("\r\n").next().and_then(|length| length.parse::<usize>().ok()));
+            let mut body = vec![0; length.expect("a length")];
+            reader.read_exact(&mut body).expect("a body");
+            let request: Value = serde_json::from_slice(&body).expect("JSON");
+            for resource in request["resourceSpans"].as_array().expect("resources") {
+                let function = &resource["resource"]["attributes"][0]["value"]["stringValue"];
+                for span in resource["scopeSpans"][0]["spans"].as_array().expect("spans") {
+                    let mut span = span.clone();
+                    span["function"] = function.clone();
+                    into.lock().expect("a lock").push(span);
+                }
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            std::io::Write::write_all(&mut stream, answer).expect("answered");
+        }
+    });
+    (url, spans)
+}
+
+#[test]
+fn one_webhook_is_one_trace_in_a_viewer() {
+    let (viewer, spans) = viewer();
+    let up = up(CONFIG, &["--otlp", &viewer]);
+    let url = up.stack["sources"]["one"]["url"].as_str().expect("a URL");
+    let header = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+    let body = r#"{"event":{"name":"dispatch.create"},"resource":"/2022-04-15/dispatches/dkmq"}"#;
+    assert_eq!(post_with(url, header, body).0, 200);
+    // The provider does not answer, so the retrier sends the request back.
+    let of_trace = || {
+        let spans = spans.lock().expect("a lock").clone();
+        spans.into_iter().filter(|span| span["traceId"] == "0af7651916cd43dd8448eb211c80319c").collect::<Vec<_>>()
+    };
+    let named = |name: &str| of_trace().into_iter().filter(|span| span["name"] == name).collect::<Vec<_>>();
+    wait_until("two attempts are in the viewer", || named("hydrate").len() > 1 && named("fetch").len() > 1);
+    let parent = |span: &Value| {
+        let parent = of_trace().into_iter().find(|other| other["spanId"] == span["parentSpanId"]);
+        parent.map(|parent| parent["name"].as_str().expect("a name").to_owned())
+    };
+    let [receive] = &named("receive")[..] else { panic!("{:?}", of_trace()) };
+    assert_eq!((&receive["parentSpanId"], &receive["function"]), (&"b7ad6b7169203331".into(), &"receiver".into()));
+    let attempts = named("hydrate");
+    let parents: Vec<Option<String>> = attempts.iter().map(parent).collect();
+    assert!(
+        parents.contains(&Some("receive".to_owned())) && parents.contains(&Some("retry".to_owned())),
+        "{parents:?}"
+    );
+    for (name, of, function) in [("fetch", "hydrate", "hydrator"), ("retry", "hydrate", "retrier")] {
+        let spans = named(name);
+        assert!(
+            spans.iter().all(|span| parent(span).as_deref() == Some(of) && span["function"] == function),
+            "{spans:?}"
+        );
+    }
+    assert_eq!(named("fetch")[0]["status"]["code"], 2, "it failed");
 }
 
 /// The functions' processes: their environment contains the emulator's address.

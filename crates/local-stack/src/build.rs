@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use stack_client::FUNCTIONS;
+use stack_client::ALL_FUNCTIONS;
 
 use super::{elf, functions, guard::Guard, tools::Python, workspace::Workspace};
 use crate::progress::Progress;
@@ -28,9 +28,9 @@ impl Build {
         let workspace = Workspace { root: root.to_owned(), ..own };
         // An older commit may have fewer functions.
         let is_there = |name: &&'static str| root.join("crates").join(name).join("src/main.rs").is_file();
-        let names: Vec<&'static str> = FUNCTIONS.into_iter().filter(is_there).collect();
+        let names: Vec<&'static str> = ALL_FUNCTIONS.into_iter().filter(is_there).collect();
         if names.is_empty() {
-            bail!("{} is no checkout of gridbell: it has none of {}", root.display(), FUNCTIONS.join(", "));
+            bail!("{} is no checkout of gridbell: it has none of {}", root.display(), ALL_FUNCTIONS.join(", "));
         }
         let built = functions::build(&workspace, &names, &guard, progress).await?;
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;

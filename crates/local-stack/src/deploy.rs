@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use aws::environment::OTLP;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use stack_client::FUNCTIONS;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -29,6 +31,8 @@ pub(super) struct Deployment {
     pub(super) parameters: BTreeMap<String, String>,
     /// The local stack's own, unless the caller gives another value. An older template may lack some.
     pub(super) usual: BTreeMap<String, String>,
+    /// Whether the functions log their spans.
+    pub(super) spans: bool,
     /// The address of each function that is hosted elsewhere, for `--watch`.
     pub(super) hosted: BTreeMap<&'static str, String>,
 }
@@ -47,9 +51,10 @@ impl Deployment {
         api.cloudformation("CreateStack", &form).await?;
         let outputs = self.finished(api, "CREATE", step).await?;
         for (table, attribute) in ttl {
-            let name =
-                outputs.get(&format!("{table}Name")).with_context(|| format!("the stack has no output {table}Name"))?;
-            api.enable_ttl(name, &attribute).await?;
+            // A stack without a courier lacks its table.
+            if let Some(name) = outputs.get(&format!("{table}Name")) {
+                api.enable_ttl(name, &attribute).await?;
+            }
         }
         Ok(outputs)
     }
@@ -83,7 +88,7 @@ impl Deployment {
             uris.insert(*function, format!("s3://{}/{key}", self.bucket));
         }
         template::set_code(&mut template, &uris)?;
-        for (function, url) in &self.hosted {
+        for (function, url) in self.hosted.iter().filter(|(function, _)| self.packages.contains_key(*function)) {
             template::set_variable(&mut template, function, "MINISTACK_LAMBDA_PROXY_URL", json!(url))?;
         }
         // An emulator's API has another address than in the cloud.
@@ -91,6 +96,9 @@ impl Deployment {
         template::set_variable(&mut template, "alerter", "GRIDBELL_PUBLIC_URL", public_url)?;
         // Here commands find the stack by themselves.
         template::set_variable(&mut template, "alerter", "GRIDBELL_STACK", json!(""))?;
+        for function in FUNCTIONS.iter().filter(|_| self.spans) {
+            template::set_variable(&mut template, function, OTLP, json!("on"))?;
+        }
         api.put_object(&self.bucket, TEMPLATE_KEY, template.to_string().into_bytes()).await?;
         Ok(self.request(api, &parameters))
     }

@@ -1,4 +1,4 @@
-//! The four functions: builds them with cargo in gridbell's own profile, and packs each as a `bootstrap`.
+//! The functions: builds them with cargo in gridbell's own profile, and packs each as a `bootstrap`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use stack_client::FUNCTIONS;
+use stack_client::ALL_FUNCTIONS;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::{
@@ -84,7 +84,7 @@ async fn executables(stdout: impl tokio::io::AsyncRead + Unpin) -> Result<BTreeM
         let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
         let name = message.pointer("/target/name").and_then(Value::as_str).unwrap_or_default();
         let executable = message.get("executable").and_then(Value::as_str);
-        if let (Some(function), Some(path)) = (FUNCTIONS.iter().find(|function| **function == name), executable) {
+        if let (Some(function), Some(path)) = (ALL_FUNCTIONS.iter().find(|function| **function == name), executable) {
             found.insert(*function, PathBuf::from(path));
         }
     }

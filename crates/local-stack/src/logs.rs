@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use stack_client::FUNCTIONS;
+use stack_client::{COURIER, FUNCTIONS};
 
 use super::aws_api::AwsApi;
 
@@ -20,17 +20,24 @@ pub struct LogLine {
 }
 
 /// Reads every line once, continuing after the last one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Logs {
     /// By function: the latest time that was read, and the lines of that millisecond.
     read: BTreeMap<&'static str, (i64, Vec<String>)>,
+    /// Whether the stack has a courier, and thus its log.
+    has_courier: bool,
 }
 
 impl Logs {
+    /// The logs of a stack.
+    pub(super) fn new(has_courier: bool) -> Self {
+        Self { read: BTreeMap::new(), has_courier }
+    }
+
     /// The new lines of all functions, the oldest first.
     pub(super) async fn next(&mut self, api: &AwsApi, stack: &str) -> Result<Vec<LogLine>> {
         let mut lines = Vec::new();
-        for function in FUNCTIONS {
+        for function in FUNCTIONS.into_iter().chain(self.has_courier.then_some(COURIER)) {
             let (since, seen) = self.read.entry(function).or_default();
             let mut page = Value::Null;
             loop {

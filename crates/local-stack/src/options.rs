@@ -34,6 +34,8 @@ pub struct UpOptions {
     pub build: Option<Build>,
     /// Leave the stack on an endpoint that gridbell did not start when this process ends.
     pub keep: bool,
+    /// The functions log their spans, for a [`SpanExporter`](crate::SpanExporter).
+    pub spans: bool,
     /// Further parameters for the template.
     pub parameters: BTreeMap<String, String>,
     /// Values for `ssm:` references by their path, put into the endpoint first. A reference without a value here gets a
@@ -63,6 +65,7 @@ impl UpOptions {
             watch: false,
             build: None,
             keep: false,
+            spans: false,
             parameters: BTreeMap::new(),
             secrets: BTreeMap::new(),
             variables: BTreeMap::new(),

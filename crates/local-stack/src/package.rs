@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use stack_client::FUNCTIONS;
+use stack_client::ALL_FUNCTIONS;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::files;
@@ -40,7 +40,7 @@ pub(super) fn pack(executable: &Path, zip: &Path) -> Result<()> {
 pub(super) fn stand_ins(folder: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
     let zip = folder.join("hosted-elsewhere.zip");
     files::write(&zip, &archive(b"#!/bin/sh\nexit 1\n")?)?;
-    Ok(FUNCTIONS.map(|name| (name, zip.clone())).into())
+    Ok(ALL_FUNCTIONS.map(|name| (name, zip.clone())).into())
 }
 
 /// Removes symbols and debug information, half of a debug build. Without binutils the executable is used unchanged.

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-
 use super::{aws_api::REGION, token};
 use config::{
-    Channel, Config, Contacts, Reference, TokenHash,
+    Channel, Config, Contacts, OutputTarget, Reference, TokenHash,
     file::{FileError, Place, Problem},
 };
 
@@ -80,6 +78,12 @@ pub(super) fn prepare(
         }
     }
     channels(&mut config, api_keys, known, variables, &mut secrets)?;
+    for (name, output) in &mut config.outputs {
+        let OutputTarget::Http { secrets: references, .. } = &mut output.target else { continue };
+        for (number, reference) in (1..).zip(references) {
+            secrets.push(signing_secret((name, number), reference, known, variables)?);
+        }
+    }
     // Real keys go first, so that a placeholder of the same name does not replace them.
     secrets.sort_by_key(|secret| secret.placeholder);
     let mut ack_token = None;
@@ -132,7 +136,39 @@ fn channels(
 
 /// The value of an emulator's parameter for a channel without a given secret. A webhook's has the form of a real one.
 fn placeholder_secret(kind: &str) -> String {
-    if kind == "webhook" { format!("whsec_{}", STANDARD.encode(&token::random()[..32])) } else { placeholder_key(kind) }
+    if kind == "webhook" { made_secret() } else { placeholder_key(kind) }
+}
+
+/// The parameter of an output's signing secret. Without a value, a secret is made: an output of a test needs one.
+fn signing_secret(
+    (output, number): (&str, usize),
+    reference: &mut Reference,
+    known: &BTreeMap<String, String>,
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> Result<Secret, FileError> {
+    match reference {
+        Reference::Ssm(path) => {
+            let value = known.get(path).cloned();
+            let placeholder = value.is_none();
+            let value = value.unwrap_or_else(made_secret);
+            Ok(Secret { parameter: path.clone(), value, placeholder })
+        }
+        Reference::Env(variable) => {
+            let value = variables(variable).filter(|value| !value.trim().is_empty()).ok_or_else(|| {
+                let place = Place { file: "gridbell.toml".to_owned(), line: 1, column: 1 };
+                let text = format!("{variable} is not set in gridbell's environment; export it before `gridbell up`");
+                FileError::from(Problem { place, key: format!("outputs.{output}.secret"), text })
+            })?;
+            let parameter = format!("/gridbell/outputs/{output}/{number}");
+            *reference = Reference::Ssm(parameter.clone());
+            Ok(Secret { parameter, value, placeholder: false })
+        }
+    }
+}
+
+/// 32 random bytes as a signing secret. A token is base64url without padding.
+fn made_secret() -> String {
+    format!("whsec_{}=", token::random().replace('-', "A").replace('_', "B"))
 }
 
 fn unset(source: &str, variable: &str, place: Option<Place>) -> FileError {
@@ -195,7 +231,7 @@ mod tests {
         let unset =
             prepare(config.clone(), &api_keys, &BTreeMap::new(), &|name| (name == "KEY").then(|| "k".to_owned()));
         let unset = unset.expect_err("refused").to_string();
-        assert!(unset.starts_with("f:11:13: contacts.pagerduty: PD is not set"), "{unset}");
+        assert!(unset.starts_with("f:12:13: contacts.pagerduty: PD is not set"), "{unset}");
         let prepared = prepare(config, &api_keys, &BTreeMap::new(), &|_| Some("s3cr3t".to_owned())).expect("prepared");
         let topic = "arn:aws:sns:us-east-1:000000000000:duty".to_owned();
         assert_eq!(prepared.config.contacts.channels.to[0], Channel::Sns { topic });

@@ -10,7 +10,7 @@ use aws::{
 };
 use config::Channel;
 use pipeline::ports::Clock;
-use stack_client::{Description, FUNCTIONS, SourceDescription};
+use stack_client::{ALL_FUNCTIONS, COURIER, Description, SourceDescription};
 use url::Url;
 
 use super::{
@@ -52,7 +52,7 @@ pub(super) async fn code(
         return Ok((build.packages().await?, None));
     }
     let workspace = &prerequisites.workspace;
-    let executables = functions::build(workspace, &FUNCTIONS, &prerequisites.guard, progress).await?;
+    let executables = functions::build(workspace, &ALL_FUNCTIONS, &prerequisites.guard, progress).await?;
     for executable in executables.values() {
         elf::check(executable, options.parameters.get(ARCHITECTURE).map_or(elf::host(), String::as_str))?;
     }
@@ -93,14 +93,19 @@ pub(super) fn deployment(
 ) -> Deployment {
     // An endpoint that gridbell did not start may already have other stacks of gridbell.
     let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
+    let has_courier = !prepared.config.outputs.is_empty();
+    let packages = packages.into_iter().filter(|(function, _)| has_courier || *function != COURIER).collect();
     let usual = [
         ("MailFrom", prepared.config.contacts.from.as_str()),
-        // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent.
+        // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent,
+        // and it makes no metrics from logs.
         ("Watch", "off"),
+        ("Metrics", "off"),
         // The emulator has no CodeDeploy.
         ("Deployment", "off"),
         // `down` deletes the tables.
         ("DeletionProtection", "off"),
+        ("Courier", if has_courier { "on" } else { "off" }),
         (ARCHITECTURE, elf::host()),
     ];
     Deployment {
@@ -110,6 +115,7 @@ pub(super) fn deployment(
         packages,
         parameters: options.parameters.clone(),
         usual: usual.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        spans: options.spans,
         hosted: hosting.map(watch::Hosting::functions).unwrap_or_default(),
     }
 }
@@ -173,6 +179,9 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
             .map(|(key, id)| Ok(((*key).to_owned(), output(outputs, &format!("{id}{kind}"))?.to_owned())))
             .collect::<Result<_>>()
     };
+    let has_courier = !prepared.config.outputs.is_empty();
+    let of_courier =
+        |names: &'static [(&'static str, &'static str)]| names.iter().copied().filter(move |_| has_courier);
     let base = deploy::endpoint(api, output(outputs, "ApiId")?);
     let endpoint = |path: &str, token: Option<&String>| match token {
         Some(token) => format!("{base}/{path}/{token}"),
@@ -195,7 +204,10 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
                 ("signals", "SignalsQueue"),
                 ("retries_dead", "RetriesDeadQueue"),
                 ("alerts_dead", "AlertsDeadQueue"),
-            ],
+            ]
+            .into_iter()
+            .chain(of_courier(&[("outputs", "OutputsQueue"), ("outputs_dead", "OutputsDeadQueue")]))
+            .collect::<Vec<_>>(),
         )?,
         tables: named(
             "Name",
@@ -204,7 +216,10 @@ pub(super) fn describe(api: &AwsApi, prepared: &Prepared, outputs: &Outputs, mai
                 ("deliveries", "DeliveriesTable"),
                 ("alerts", "AlertsTable"),
                 ("config", "ConfigTable"),
-            ],
+            ]
+            .into_iter()
+            .chain(of_courier(&[("outputs", "OutputsTable")]))
+            .collect::<Vec<_>>(),
         )?,
         sources: sources.collect(),
         acks: endpoint("acks", prepared.ack_token.as_ref()),

@@ -26,6 +26,9 @@ use super::{
 };
 use crate::progress::{Progress, Step};
 
+/// The output with the courier's name; a stack without outputs has no courier.
+const COURIER_NAME: &str = "CourierFunctionName";
+
 /// A running stack. Dropping it ends the emulator and all functions and removes `stack.json`.
 #[derive(Debug)]
 pub struct Stack {
@@ -129,7 +132,7 @@ impl Stack {
         let description = raise::describe(&api, &prepared, &outputs, &mail.url)?;
         let mut stack = Self {
             name: deployment.stack.clone(),
-            logs: Logs::default(),
+            logs: Logs::new(outputs.contains_key(COURIER_NAME)),
             state: prerequisites.state,
             mail,
             watch,

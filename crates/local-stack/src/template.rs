@@ -212,7 +212,7 @@ mod tests {
             load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/template.yaml")).expect("the template");
         let mut tables = ttl_attributes(&template);
         tables.sort();
-        let expected = ["AlertsTable", "DeliveriesTable", "DispatchesTable"]
+        let expected = ["AlertsTable", "DeliveriesTable", "DispatchesTable", "OutputsTable"]
             .map(|table| (table.to_owned(), "expires_at".to_owned()));
         assert_eq!(tables, expected);
     }

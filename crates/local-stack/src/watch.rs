@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use stack_client::{FUNCTIONS, logical_id};
+use stack_client::{ALL_FUNCTIONS, COURIER, logical_id};
 
 use super::{
     aws_api::{AwsApi, REGION},
@@ -43,7 +43,7 @@ impl Hosting {
 
     /// The address that invokes each function.
     pub(super) fn functions(&self) -> BTreeMap<&'static str, String> {
-        FUNCTIONS
+        ALL_FUNCTIONS
             .map(|name| (name, format!("http://127.0.0.1:{}/2015-03-31/functions/{name}/invocations", self.port)))
             .into()
     }
@@ -58,8 +58,12 @@ impl Hosting {
         outputs: &Outputs,
     ) -> Result<Guarded> {
         let mut variables = BTreeMap::new();
-        for function in FUNCTIONS {
-            let name = output(outputs, &format!("{}Name", logical_id(function)))?;
+        for function in ALL_FUNCTIONS {
+            let key = format!("{}Name", logical_id(function));
+            if function == COURIER && !outputs.contains_key(&key) {
+                continue;
+            }
+            let name = output(outputs, &key)?;
             variables.extend(api.function_environment(name).await?);
         }
         variables.remove("MINISTACK_LAMBDA_PROXY_URL");

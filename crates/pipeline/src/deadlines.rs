@@ -13,12 +13,13 @@ use crate::{
         conditions::{QUIET, ends_at},
         review::OpenIncidents,
     },
-    config::{Config, Deadlines},
+    config::Config,
     dispatches::{
         record::SubjectRecord,
         timeline::{Closed, Event, TimelineEvent},
     },
     messages::{Deadline, ToRetry, hop_s},
+    outputs::reach::{Reach, reach},
     ports::{Backlog, Clock, Depths, Dispatches, DueSubject, JobQueue, PortError, Ports, Random, Watched},
     update::{Change, From, Records, update},
 };
@@ -48,6 +49,8 @@ pub struct DeadlineMonitor<'a, P: Ports> {
     pub table: &'a P::Dispatches,
     /// The depth of `signals`.
     pub queues: &'a P::Depths,
+    /// `outputs`; none if the stack has no courier.
+    pub outputs: Option<&'a P::Outputs>,
     /// That depth, read once for all deadlines of a batch.
     pub backlog: Mutex<Option<Backlog>>,
     /// The inner queues.
@@ -85,9 +88,8 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
             is_asked || conditions.iter().any(|condition| open.covers(condition))
         };
         let due = due.into_iter().filter(|due| due.at > now || !is_covered(due));
-        let fires = due.map(|DueSubject { at, subject }| {
-            (fires_at(at, self.config.deadlines_for(subject.source(), &[])), Deadline::of(subject))
-        });
+        let fires =
+            due.map(|DueSubject { at, subject }| (fires_at(at, self.config, subject.source()), Deadline::of(subject)));
         let fires: Vec<(Timestamp, Deadline)> = fires.collect();
         let (mut armed, mut failed) = (0, None);
         for some in fires.chunks(ARMED_AT_ONCE) {
@@ -108,23 +110,27 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
     }
 
     /// A deadline fired.
-    pub async fn fired(&self, Deadline { subject, unread, .. }: Deadline) -> Result<(), PortError> {
+    pub async fn fired(&self, Deadline { subject, unread, traceparent, .. }: Deadline) -> Result<(), PortError> {
+        // The sweep knows no trace: that of the current version counts.
+        let mut traceparent = traceparent;
         let checked = update(Records(self.table), &subject, From::Stored, async |record| {
             let Some(record) = record else { return Ok(Change::Keep(vec![Next::Nothing])) };
+            traceparent = traceparent.or(record.traceparent);
             self.decide(record, unread).await
         });
         let found = checked.await?.result;
+        let deadline = || Deadline { traceparent, ..Deadline::of(subject.clone()) };
         let now = self.host.now();
         for next in found {
             match next {
                 Next::Nothing => {}
-                Next::Hint(condition) => self.job_queue.hint(condition, now, 0).await?,
+                Next::Hint(condition) => self.job_queue.hint_in(traceparent, condition, now, 0).await?,
                 // The sweep arms what is due later. Sending each early message again would keep a duplicated one alive
                 // for ever.
                 Next::Early(at) if at.duration_since(now) > CLOCKS_DIFFER => {}
-                Next::Early(at) => self.again(Deadline::of(subject.clone()), hop_s(at, now)).await?,
+                Next::Early(at) => self.again(deadline(), hop_s(at, now)).await?,
                 Next::Again(at, unread) => {
-                    let deadline = Deadline { unread: Some(unread), ..Deadline::of(subject.clone()) };
+                    let deadline = Deadline { unread: Some(unread), ..deadline() };
                     self.again(deadline, hop_s(at, now)).await?;
                 }
             }
@@ -197,6 +203,10 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
             return Ok(Ok(Closed::Acknowledged));
         }
         let acknowledge = self.config.deadlines_for(&record.origin.source, &terms.programs).acknowledge;
+        if let Some(outputs) = self.outputs.filter(|_| !self.config.outputs.is_empty()) {
+            let reach = reach(outputs, self.config, record).await?;
+            return Ok(self.judge_reach(record, due, acknowledge, &reach));
+        }
         let is_sent = record.outbox.is_empty();
         let backlog = if acknowledge { None } else { Some(self.backlog().await?) };
         if is_sent && backlog.is_some_and(|backlog| backlog.waiting == 0) {
@@ -223,6 +233,33 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
             (Some(backlog), Some(before)) if backlog.waiting >= before => overdue,
             (Some(backlog), _) => Err(Next::Again(now + STILL, backlog.waiting)),
         })
+    }
+
+    /// The same with outputs: they have taken the version, or acknowledged it.
+    fn judge_reach(
+        &self,
+        record: &SubjectRecord,
+        due: Timestamp,
+        acknowledge: bool,
+        reach: &Reach,
+    ) -> Result<Closed, Next> {
+        let now = self.host.now();
+        if reach.acknowledged.is_some() {
+            return Ok(Closed::Acknowledged);
+        }
+        if !acknowledge && reach.is_delivered() {
+            return Ok(Closed::Delivered);
+        }
+        if now < due {
+            return Err(Next::Early(due));
+        }
+        if !record.outbox.is_empty() && now.duration_since(record.changed_at) < SENDING {
+            return Err(Next::Early(now + SENDING));
+        }
+        if ends_at(record).is_some_and(|end| end <= now) {
+            return Ok(Closed::Lapsed);
+        }
+        Err(Next::Hint(Condition::NotAcknowledged { dispatch: record.subject.clone() }))
     }
 
     /// The deadline of a load target: the end of a ramp is overdue, unless another target has replaced it.
@@ -273,6 +310,7 @@ impl<P: Ports> DeadlineMonitor<'_, P> {
 
 /// When the deadline message for that instant must fire. If reading the signals queue counts, it checks the depth
 /// twice.
-pub(crate) fn fires_at(due: Timestamp, deadlines: Deadlines) -> Timestamp {
-    if deadlines.acknowledge { due } else { due.saturating_sub(STILL).unwrap_or(due) }
+pub(crate) fn fires_at(due: Timestamp, config: &Config, source: &str) -> Timestamp {
+    let is_exact = !config.outputs.is_empty() || config.deadlines_for(source, &[]).acknowledge;
+    if is_exact { due } else { due.saturating_sub(STILL).unwrap_or(due) }
 }

@@ -5,7 +5,7 @@ mod listed;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 pub(crate) use dispatch::text::clip;
-use dispatch::{Subject, sendable};
+use dispatch::{Subject, TraceParent, sendable, trace};
 use jiff::Timestamp;
 use providers::FetchRequest;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub struct Job {
     /// It waits for the source's list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
+    /// The span that sent it, in the trace of the delivery or poll.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
     /// What to do.
     pub kind: JobKind,
 }
@@ -171,13 +174,26 @@ impl Job {
             failures: Vec::new(),
             after: None,
             waits: None,
+            traceparent: None,
             kind,
         }
     }
 
+    /// The job, sent by that span.
+    #[must_use]
+    pub fn traced(self, traceparent: TraceParent) -> Self {
+        Self { traceparent: Some(traceparent), ..self }
+    }
+
     /// A new job for a webhook's body, as messages: one, unless the body does not fit even compressed.
-    pub fn messages(delivery: &str, source: &str, received_at: Timestamp, body: &str) -> Vec<String> {
-        let message = |kind| to_message(Self::fresh(delivery, source, received_at, kind));
+    pub fn messages(
+        delivery: &str,
+        source: &str,
+        received_at: Timestamp,
+        body: &str,
+        traceparent: Option<TraceParent>,
+    ) -> Vec<String> {
+        let message = |kind| to_message(Self { traceparent, ..Self::fresh(delivery, source, received_at, kind) });
         // Escaping can double a body. A body that fits is not compressed, which would make it unreadable in the
         // console.
         let plain = message(JobKind::Body(body.to_owned()));
@@ -290,7 +306,7 @@ mod tests {
     use super::*;
 
     fn messages(body: &str) -> Vec<String> {
-        Job::messages("d-1", "leap-prod", Timestamp::UNIX_EPOCH, body)
+        Job::messages("d-1", "leap-prod", Timestamp::UNIX_EPOCH, body, Some(TraceParent::begin([1; 3])))
     }
 
     fn read(message: &str) -> Job {

@@ -12,6 +12,7 @@ pub mod messages;
 pub mod ports;
 pub mod queues;
 pub mod standard_webhooks;
+pub mod trace;
 mod update;
 pub mod zone;
 
@@ -22,6 +23,7 @@ pub mod dispatches;
 pub mod health;
 pub mod hydrate;
 pub mod ingest;
+pub mod outputs;
 pub mod polling;
 pub mod retrier;
 pub mod retry;

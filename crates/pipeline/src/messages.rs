@@ -1,7 +1,7 @@
 //! The messages of the inner queues: one enum for each queue, with the version of its format. Each is parsed in one
 //! place.
 
-use dispatch::{Epoch, Subject};
+use dispatch::{Epoch, Subject, TraceParent, trace};
 use jiff::Timestamp;
 use serde::{
     Deserialize, Serialize,
@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     alerts::condition::{Condition, NotedEvent, StageReport},
+    dispatches::record::AckState,
     job::{FOREIGN, FailedJob, Job},
+    outputs::lane::LaneKey,
 };
 
 /// The format version of every message and stored item that this release writes. A release writes only what the
@@ -54,6 +56,75 @@ pub enum ToRetry {
     Deadline(Deadline),
     /// A heartbeat must have been answered by now.
     HeartbeatCheck(HeartbeatCheck),
+    /// An output acknowledged in its response.
+    Acknowledged(OutputAck),
+}
+
+/// An acknowledgement in the response of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputAck {
+    /// The output.
+    pub output: String,
+    /// The dispatch.
+    pub subject: Subject,
+    /// The epoch of the version.
+    pub epoch: Epoch,
+    /// The version.
+    pub version: u64,
+    /// The state that the controller reports.
+    pub state: AckState,
+    /// Its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A message of `outputs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToCourier {
+    /// Something may wait in a lane.
+    Deliver(LaneKey),
+    /// An output fails: a few lanes find out whether it works again.
+    Probe {
+        /// The output.
+        output: String,
+    },
+    /// An output works again: what waits for it can be delivered.
+    Release {
+        /// The output.
+        output: String,
+    },
+    /// A person wants what was kept to be delivered after all.
+    Replay {
+        /// The output.
+        output: String,
+        /// Only of this subject; none: of all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<Subject>,
+    },
+    /// A person wants to know whether an output works: a made-up event is sent to it.
+    Test {
+        /// The output.
+        output: String,
+        /// A unique name, under which the result is found ([`crate::outputs::state::TestResult`]).
+        id: String,
+    },
+}
+
+impl ToCourier {
+    /// The message with a delay of so many seconds.
+    pub fn after(self, delay_s: u32) -> DelayedToCourier {
+        DelayedToCourier { message: self, delay_s }
+    }
+}
+
+/// A message for the courier, and its delay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayedToCourier {
+    /// The message.
+    pub message: ToCourier,
+    /// In seconds; [`MAX_DELAY_S`] at most.
+    pub delay_s: u32,
 }
 
 /// A check whether the hydrator runs.
@@ -119,6 +190,9 @@ pub enum ToAlert {
     Flush {
         /// Its key.
         group: String,
+        /// The span that scheduled it.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+        traceparent: Option<TraceParent>,
     },
 }
 
@@ -135,6 +209,16 @@ pub struct Hint {
     /// The alerter sent it as the timer of a stage.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timer: bool,
+    /// The span that sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
+}
+
+impl Hint {
+    /// A first hint at a condition.
+    pub fn new(condition: Condition, at: Timestamp) -> Self {
+        Self { condition, at, attempt: 0, timer: false, traceparent: None }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -158,12 +242,15 @@ pub struct Deadline {
     /// field and checks the deadline as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Chain>,
+    /// The span that armed it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Deadline {
     /// The deadline of a subject.
     pub fn of(subject: Subject) -> Self {
-        Self { subject, unread: None, by_hand: None, chain: None }
+        Self { subject, unread: None, by_hand: None, chain: None, traceparent: None }
     }
 }
 
@@ -262,12 +349,14 @@ mod tests {
 
     #[test]
     fn what_a_later_release_wrote_is_told_from_what_is_foreign() {
-        let newer = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(":1,", ":2,", 1);
+        let newer =
+            to_json(&ToAlert::Flush { group: "g".to_owned(), traceparent: None }).unwrap().replacen(":1,", ":2,", 1);
         assert!(matches!(read::<ToAlert>(&newer), Err(ReadError::Newer(2))));
         // Only the version must stay as it is today.
         assert!(matches!(read::<ToAlert>(r#"{"v":3,"jobs":[]}"#), Err(ReadError::Newer(3))));
-        let unsaid = to_json(&ToAlert::Flush { group: "g".to_owned() }).unwrap().replacen(r#""v":1,"#, "", 1);
-        assert_eq!(read::<ToAlert>(&unsaid).unwrap(), ToAlert::Flush { group: "g".to_owned() });
+        let unsaid =
+            to_json(&ToAlert::Flush { group: "g".to_owned(), traceparent: None }).unwrap().replacen(r#""v":1,"#, "", 1);
+        assert_eq!(read::<ToAlert>(&unsaid).unwrap(), ToAlert::Flush { group: "g".to_owned(), traceparent: None });
         for foreign in ["{}", "null", "[1]", r#"{"v":1,"message":{"review":7}}"#, "not JSON"] {
             assert!(matches!(read::<ToAlert>(foreign), Err(ReadError::Foreign(_))), "{foreign}");
         }

@@ -10,8 +10,10 @@
 
 mod bundle;
 mod dispatches;
+mod metrics;
+mod outputs;
 
-use dispatch::Signal;
+use dispatch::{Signal, TraceParent};
 use jiff::{SignedDuration, Timestamp};
 use providers::{ApiRequest, Elements};
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,9 @@ pub use crate::{
 };
 pub use bundle::Ports;
 pub use dispatches::{ActiveSubject, Changed, Dispatches, DueSubject, Stamp};
+pub(crate) use metrics::ms;
+pub use metrics::{Measurement, Metrics};
+pub use outputs::{CourierQueue, OutputTargets, Outputs, ResponseAck, SendError, SendFailure, Sending};
 
 /// The clock.
 pub trait Clock {
@@ -56,6 +61,8 @@ pub trait Random {
     fn secret(&self) -> String;
     /// A uniformly distributed number from 0 to `most`, both included.
     fn up_to(&self, most: u64) -> u64;
+    /// 64 random bits for the ids of a trace. Nothing that is acted on may depend on them.
+    fn bits(&self) -> u64;
 }
 
 /// A port failed, or its answer was lost.
@@ -96,8 +103,19 @@ pub trait JobQueue {
 
     /// Sends a hint that a condition may have changed, after a delay of at most 900 s.
     async fn hint(&self, condition: Condition, at: Timestamp, delay_s: u32) -> Result<(), PortError> {
+        self.hint_in(None, condition, at, delay_s).await
+    }
+
+    /// The same from a span of a trace.
+    async fn hint_in(
+        &self,
+        traceparent: Option<TraceParent>,
+        condition: Condition,
+        at: Timestamp,
+        delay_s: u32,
+    ) -> Result<(), PortError> {
         let lane = Lane::of(&condition);
-        self.alert(&ToAlert::Hint(Hint { condition, at, attempt: 0, timer: false }), lane, delay_s).await
+        self.alert(&ToAlert::Hint(Hint { traceparent, ..Hint::new(condition, at) }), lane, delay_s).await
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Watched {
     RetriesDead,
     /// The dead letters of `alerts` and `reviews`: whether there are any.
     AlertsDead,
+    /// The dead letters of `outputs`, if the stack has a courier: whether there are any.
+    OutputsDead,
 }
 
 impl Watched {
@@ -29,6 +31,7 @@ impl Watched {
             Self::Reviews => "reviews",
             Self::RetriesDead => "retries_dead",
             Self::AlertsDead => "alerts_dead",
+            Self::OutputsDead => "outputs_dead",
         }
     }
 }

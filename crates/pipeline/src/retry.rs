@@ -15,7 +15,9 @@ use crate::{
     config::Config,
     job::{FailedJob, Failure, FailureKind, Job, JobKind},
     messages::{MAX_DELAY_S, ToHydrate, hop_s},
-    ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Ports, Random, Refusal},
+    ports::{
+        Clock, Deliveries, Dispatches, JobQueue, Measurement, Metrics, PendingRetry, PortError, Ports, Random, Refusal,
+    },
 };
 
 pub use state::RetryState;
@@ -94,7 +96,8 @@ impl<P: Ports> Retry<'_, P> {
     async fn quarantine(&self, job: &Job, failure: &Failure, events: Vec<NotedEvent>) -> Result<(), PortError> {
         self.deliveries.quarantine(job, failure, &events).await?;
         tracing::warn!(delivery.id = job.delivery, source.name = job.source, reason = failure.detail, "quarantined");
-        let hints = stream::iter(events).map(|event| self.job_queue.hint(event.condition, event.at, NOTED_S));
+        let hints = stream::iter(events)
+            .map(|event| self.job_queue.hint_in(job.traceparent, event.condition, event.at, NOTED_S));
         let sent: Vec<Result<(), PortError>> = hints.buffer_unordered(AT_ONCE).collect().await;
         sent.into_iter().collect()
     }
@@ -104,7 +107,7 @@ impl<P: Ports> Retry<'_, P> {
             return Ok(());
         }
         self.deliveries.settled(job, Timestamp::MIN).await?;
-        self.job_queue.hint(job.condition(), self.host.now(), 0).await
+        self.job_queue.hint_in(job.traceparent, job.condition(), self.host.now(), 0).await
     }
 
     /// No further attempt: the job is quarantined for a replay, and a person is notified once.
@@ -171,10 +174,12 @@ impl<P: Ports> Retry<'_, P> {
         }
         let is_armed = booked.is_some_and(|booked| booked <= state.notify_at && now < booked);
         if !is_armed && state.notify_at < now + SWEPT {
-            self.job_queue.hint(job.condition(), state.notify_at.min(now), hop_s(state.notify_at, now)).await?;
+            let (at, delay_s) = (state.notify_at.min(now), hop_s(state.notify_at, now));
+            self.job_queue.hint_in(job.traceparent, job.condition(), at, delay_s).await?;
         }
         if goes_on {
             self.job_queue.deliver(ToHydrate::Job(job), delay_s).await?;
+            self.host.measure(Measurement::Retry { reason: failure.kind });
         }
         Ok(())
     }
@@ -191,7 +196,7 @@ impl<P: Ports> Retry<'_, P> {
         };
         self.deliveries.refuse(&refusal).await?;
         // Each time: the hint at an earlier refusal may be lost.
-        self.job_queue.hint(Condition::KeyRefused { source }, failure.at, 0).await
+        self.job_queue.hint_in(job.traceparent, Condition::KeyRefused { source }, failure.at, 0).await
     }
 
     /// Whether it may concern a dispatch that must be acted on in time; an unknown source counts as such.

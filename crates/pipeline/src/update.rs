@@ -10,8 +10,12 @@ use dispatch::Subject;
 use crate::{
     alerts::{channels::ChannelHealth, group::AlertGroup, incident::Incident},
     dispatches::record::SubjectRecord,
+    outputs::{
+        lane::{Lane, LaneKey},
+        state::OutputState,
+    },
     polling::state::PollState,
-    ports::{Deliveries, Dispatches, Incidents, PortError, WriteError},
+    ports::{Deliveries, Dispatches, Incidents, Outputs, PortError, WriteError},
 };
 
 /// How often a write may lose against others before the update fails.
@@ -37,7 +41,7 @@ macro_rules! rows {
     )+};
 }
 
-rows!(SubjectRecord, Incident, AlertGroup, ChannelHealth, PollState);
+rows!(SubjectRecord, Incident, AlertGroup, ChannelHealth, PollState, Lane, OutputState);
 
 /// Where rows of one kind are stored.
 pub(crate) trait Store {
@@ -88,6 +92,14 @@ store!(
 store!(
     /// The poll state of each source.
     PollStates over Deliveries, str => PollState, "deliveries", poll_state, write_poll_state
+);
+store!(
+    /// What waits for an output of one subject.
+    Lanes over Outputs, LaneKey => Lane, "outputs", lane, write_lane
+);
+store!(
+    /// The state of each output.
+    OutputStates over Outputs, str => OutputState, "outputs", output_state, write_output_state
 );
 
 /// The change of a row.

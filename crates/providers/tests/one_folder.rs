@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "hydrator",
     "retrier",
     "alerter",
+    "courier",
     "gridbell",
 ];
 

@@ -56,6 +56,13 @@ pub struct Envelope<D = Data> {
     #[serde(serialize_with = "number_to_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[0-9]+$")))]
     pub sequence: u64,
+    /// W3C Trace Context: leads back to the delivery or poll that caused it. Not part of what the signal says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("pattern" = "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"))
+    )]
+    pub traceparent: Option<String>,
     /// `application/json`.
     pub datacontenttype: String,
     /// The content of the signal.
@@ -117,6 +124,8 @@ struct EnvelopeText {
     epoch: u64,
     #[serde(deserialize_with = "number_from_text")]
     sequence: u64,
+    #[serde(default)]
+    traceparent: Option<String>,
     datacontenttype: String,
     data: Value,
 }
@@ -124,8 +133,19 @@ struct EnvelopeText {
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = EnvelopeText::deserialize(deserializer)?;
-        let EnvelopeText { specversion, id, source, kind, subject, time, epoch, sequence, datacontenttype, data } =
-            text;
+        let EnvelopeText {
+            specversion,
+            id,
+            source,
+            kind,
+            subject,
+            time,
+            epoch,
+            sequence,
+            traceparent,
+            datacontenttype,
+            data,
+        } = text;
         let data = match &kind {
             SignalType::Dispatch(_) => member(data, "dispatch").map(Data::Dispatch),
             SignalType::Power(_) => member(data, "power").map(Data::Power),
@@ -135,7 +155,7 @@ impl<'de> Deserialize<'de> for Envelope {
             SignalType::Other(_) => Ok(Data::Other(data)),
         }
         .map_err(|reason| de::Error::custom(format_args!("{id:?}: {reason}")))?;
-        Ok(Self { specversion, id, source, kind, subject, time, epoch, sequence, datacontenttype, data })
+        Ok(Self { specversion, id, source, kind, subject, time, epoch, sequence, traceparent, datacontenttype, data })
     }
 }
 

@@ -7,7 +7,8 @@ fn dispatch() -> Value {
     json!({
         "specversion": "1.0", "id": "leap-prod/11cf#1764432000000.10", "source": "/gridbell/leap-prod",
         "type": "gridbell.dispatch.updated.v1", "subject": "leap-prod/11cf", "time": "2025-12-01T16:40:03.12Z",
-        "epoch": "1764432000000", "sequence": "10", "datacontenttype": "application/json",
+        "epoch": "1764432000000", "sequence": "10",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "datacontenttype": "application/json",
         "data": {"dispatch": {
             "key": "leap-prod/11cf", "provider": "leap", "source": "leap-prod", "id": "11cf", "version": 10,
             "status": "scheduled", "test": false, "test_reason": null, "voluntary": false, "priority": 1,
@@ -32,6 +33,7 @@ fn a_dispatch_is_read_whole_and_written_the_same() {
     let event = dispatch();
     let signal = read(&event).unwrap();
     assert_eq!((signal.epoch, signal.sequence), (1_764_432_000_000, 10));
+    assert_eq!(signal.traceparent.as_deref(), Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
     assert_eq!(signal.kind, SignalType::Dispatch(DispatchChange::Updated));
     assert_eq!(serde_json::to_value(&signal).unwrap(), event);
     let from_value: Envelope = serde_json::from_value(event).unwrap();
@@ -47,7 +49,7 @@ fn a_dispatch_is_read_whole_and_written_the_same() {
 fn unknown_fields_are_ignored() {
     let expected = read(&dispatch()).unwrap();
     let mut event = dispatch();
-    event["traceparent"] = json!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    event["tracestate"] = json!("gridbell=1");
     event["data"]["more"] = json!([1.5]);
     for pointer in ["/data/dispatch", "/data/dispatch/request", "/data/dispatch/targets/0", "/data/dispatch/targets/1"]
     {

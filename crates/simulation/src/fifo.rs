@@ -83,6 +83,23 @@ impl Fifo {
         None
     }
 
+    /// Whether a message can be received.
+    pub(crate) fn is_readable(&self) -> bool {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for message in &self.sent {
+            *counts.entry(&message.group).or_default() += 1;
+        }
+        counts.into_iter().any(|(group, count)| {
+            let (next, in_flight) = self.read.get(group).copied().unwrap_or_default();
+            next < count && !in_flight
+        })
+    }
+
+    /// Whether every message was deleted.
+    pub(crate) fn is_done(&self) -> bool {
+        self.read.values().map(|(done, _)| done).sum::<usize>() >= self.sent.len()
+    }
+
     /// The consumer deletes its message of a group.
     pub fn done(&mut self, group: &str) {
         if let Some((next, in_flight)) = self.read.get_mut(group) {

@@ -11,8 +11,9 @@ use pipeline::{
         receive::{HttpAnswer, Incoming, Receive},
     },
     job::Message,
+    outputs::courier::Courier,
     ports::Clock,
-    retrier::Retrier,
+    retrier::{CourierPorts, Retrier},
 };
 
 use crate::{Inner, Invocation};
@@ -33,6 +34,8 @@ pub enum Function {
     Sweeper,
     /// Reads `alerts` and `reviews`.
     Alerter,
+    /// Reads `signals` and `outputs`.
+    Courier,
 }
 
 impl Function {
@@ -47,7 +50,8 @@ impl Function {
             Inner::Deliveries => Some(Self::Hydrator),
             Inner::Retries => Some(Self::Retrier),
             Inner::Alerts | Inner::Reviews => Some(Self::Alerter),
-            Inner::RetriesDead | Inner::AlertsDead => None,
+            Inner::Outputs => Some(Self::Courier),
+            Inner::RetriesDead | Inner::AlertsDead | Inner::OutputsDead => None,
         }
     }
 }
@@ -71,6 +75,7 @@ impl<'a> From<Webhook<'a>> for Incoming<'a> {
             path_token: Some(token),
             header_token: None,
             content_encoding: None,
+            traceparent: None,
             body: body.as_bytes(),
         }
     }
@@ -78,7 +83,8 @@ impl<'a> From<Webhook<'a>> for Incoming<'a> {
 
 impl Invocation<'_> {
     pub(crate) async fn receive(&self, request: Incoming<'_>) -> HttpAnswer {
-        Receive::<Self> { config: &self.sim.config, intake: self, host: self }.handle(request).await
+        let receive = Receive::<Self> { config: &self.sim.config, intake: self, host: self };
+        receive.handle(request, receive.hop(&request)).await
     }
 
     pub(crate) async fn hydrate(&self, messages: Vec<Message>) -> Vec<String> {
@@ -108,9 +114,30 @@ impl Invocation<'_> {
             deliveries: self,
             incidents: self,
             queues: self,
+            courier: self.has_outputs().then_some(CourierPorts { outputs: self, queue: self }),
             job_queue: self,
             host: self,
         }
+    }
+
+    /// Whether the stack has a courier.
+    fn has_outputs(&self) -> bool {
+        !self.sim.config.outputs.is_empty()
+    }
+
+    fn courier(&self) -> Courier<'_, Self> {
+        let config = &self.sim.config;
+        Courier { config, outputs: self, targets: self, courier_queue: self, job_queue: self, host: self }
+    }
+
+    /// A batch of `signals`.
+    pub(crate) async fn deliver(&self, messages: Vec<Message>) -> Vec<String> {
+        self.courier().signals(messages).await
+    }
+
+    /// A batch of `outputs`.
+    pub(crate) async fn deliver_again(&self, messages: Vec<Message>) -> Vec<String> {
+        self.courier().batch(self.as_it_reads(messages)).await
     }
 
     pub(crate) async fn retry(&self, messages: Vec<Message>) -> Vec<String> {
@@ -134,6 +161,7 @@ impl Invocation<'_> {
         let _ = retrier.polls().send_due(&open).await;
         let _ = retrier.sweeper().hint(self, &open, until).await;
         let _ = retrier.sweeper().resend(self, until).await;
+        let _ = retrier.find_overdue_lanes(&open).await;
         let swept = retrier.sweeper().run(until).await.unwrap_or_default();
         let _ = retrier.heartbeat_signals().send_due(until).await;
         swept
@@ -148,6 +176,7 @@ impl Invocation<'_> {
             table: self,
             deliveries: self,
             queues: self,
+            outputs: self.has_outputs().then_some(self),
             mailer: self,
             ringer: self,
             job_queue: self,

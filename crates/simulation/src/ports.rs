@@ -9,13 +9,13 @@ use pipeline::{
     config::{Channel, Source},
     group::{AckLink, AlertGroup},
     incident::Incident,
-    job::{StoredBody, unpack},
+    job::{JobKind, StoredBody, unpack},
     mail::Mail,
     messages::{self, Delayed, ToAlert, ToHydrate, ToRetry},
     ports::{
-        Backlog, ChannelError, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer,
-        OpenIncidentIndex, OpenPage, PortError, Ports, ProviderApi, Random, Ringer, SignalStream, Watched, WriteError,
-        fifo_id,
+        Backlog, ChannelError, Clock, Depths, FetchError, Incidents, IngestQueue, JobQueue, Lane, Mailer, Measurement,
+        Metrics, OpenIncidentIndex, OpenPage, PortError, Ports, ProviderApi, Random, Ringer, SignalStream, Watched,
+        WriteError, fifo_id,
     },
 };
 use providers::{ApiRequest, Elements};
@@ -40,6 +40,9 @@ impl Ports for Invocation<'_> {
     type ProviderApi = Self;
     type Mailer = Self;
     type Ringer = Self;
+    type Outputs = Self;
+    type CourierQueue = Self;
+    type OutputTargets = Self;
 }
 
 impl Clock for Invocation<'_> {
@@ -64,10 +67,26 @@ impl Random for Invocation<'_> {
     fn up_to(&self, most: u64) -> u64 {
         self.sim.with(|state| state.seed.up_to(most))
     }
+
+    fn bits(&self) -> u64 {
+        self.sim.with(|state| state.trace_ids.any())
+    }
+}
+
+impl Metrics for Invocation<'_> {
+    fn measure(&self, measurement: Measurement<'_>) {
+        self.sim.with(|state| state.measured.push(format!("{measurement:?}")));
+    }
 }
 
 impl Invocation<'_> {
-    async fn send(&self, port: &'static str, queue: Inner, body: &str, delay_s: u32) -> Result<(), PortError> {
+    pub(crate) async fn send(
+        &self,
+        port: &'static str,
+        queue: Inner,
+        body: &str,
+        delay_s: u32,
+    ) -> Result<(), PortError> {
         if !Standard::takes(body) {
             return Err(PortError::Broken { port, reason: format!("{} bytes are too large", body.len()) });
         }
@@ -84,12 +103,15 @@ impl Invocation<'_> {
     }
 }
 
-fn json(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
+pub(crate) fn json(port: &'static str, message: &impl Serialize) -> Result<String, PortError> {
     messages::to_json(message).map_err(|error| PortError::Broken { port, reason: error.to_string() })
 }
 
 impl IngestQueue for Invocation<'_> {
     async fn take(&self, message: &str) -> Result<(), PortError> {
+        if let Ok(ToHydrate::Job(job)) = messages::read(message) {
+            self.sim.with(|state| state.begins_trace(&job));
+        }
         self.send("deliveries.take", Inner::Deliveries, message, 0).await
     }
 }
@@ -101,7 +123,12 @@ impl JobQueue for Invocation<'_> {
             return Ok(());
         }
         let message = match message {
-            ToHydrate::Job(job) => ToHydrate::Job(self.sim.with(|state| state.retried(job))),
+            ToHydrate::Job(job) => ToHydrate::Job(self.sim.with(|state| {
+                if job.kind == JobKind::Poll {
+                    state.begins_trace(&job);
+                }
+                state.retried(job)
+            })),
             beat @ ToHydrate::Heartbeat(_) => beat,
         };
         self.send(PORT, Inner::Deliveries, &json(PORT, &message)?, delay_s).await
@@ -203,6 +230,7 @@ impl Depths for Invocation<'_> {
             Watched::Reviews => Inner::Reviews,
             Watched::RetriesDead => Inner::RetriesDead,
             Watched::AlertsDead => Inner::AlertsDead,
+            Watched::OutputsDead => Inner::OutputsDead,
         };
         self.call("queues.depth", |state| {
             let now = state.now;

@@ -32,11 +32,19 @@ pub enum Inner {
     RetriesDead,
     /// Messages that the alerter failed to process or cannot read.
     AlertsDead,
+    /// Messages for the courier: lanes to deliver from.
+    Outputs,
+    /// Messages that the courier failed to process.
+    OutputsDead,
 }
 
 impl Inner {
     /// The queues that a function reads.
     pub const READ: [Inner; 4] = [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::Reviews];
+
+    /// The same with a courier.
+    pub const READ_WITH_COURIER: [Inner; 5] =
+        [Inner::Deliveries, Inner::Retries, Inner::Alerts, Inner::Reviews, Inner::Outputs];
 
     /// How often a message is received before it is redriven. The limit of `retries` is higher: a message redriven to
     /// it may still have the receive count of `deliveries`.
@@ -50,7 +58,8 @@ impl Inner {
             Inner::Deliveries => Some(Inner::Retries),
             Inner::Retries => Some(Inner::RetriesDead),
             Inner::Alerts | Inner::Reviews => Some(Inner::AlertsDead),
-            Inner::RetriesDead | Inner::AlertsDead => None,
+            Inner::Outputs => Some(Inner::OutputsDead),
+            Inner::RetriesDead | Inner::AlertsDead | Inner::OutputsDead => None,
         }
     }
 }

@@ -173,6 +173,9 @@ impl Simulation {
                 self.sweep();
                 continue;
             }
+            if self.courier_works() {
+                continue;
+            }
             let batches = self.batches();
             if !batches.is_empty() {
                 self.work_off(batches);
@@ -187,17 +190,42 @@ impl Simulation {
         Settled::TimeUp
     }
 
+    /// Passes a batch of `signals` to the courier, if there is one and something to deliver.
+    fn courier_works(&self) -> bool {
+        if self.config.outputs.is_empty() || self.with(|state| state.stopped.contains(&Function::Courier)) {
+            return false;
+        }
+        let batch = self.with(State::receive_signals);
+        if batch.is_empty() {
+            return false;
+        }
+        let messages = batch.iter().map(|grouped| grouped.message.clone()).collect();
+        let ended = self.run(Function::Courier, async |invocation| invocation.deliver(messages).await);
+        self.with(|state| match &ended {
+            Ended::Answered(failed) => state.signals_done(&batch, |id| failed.iter().any(|failed| failed == id)),
+            Ended::Crashed => state.signals_done(&batch, |_| true),
+        });
+        true
+    }
+
+    /// The queues that functions read.
+    fn queues(&self) -> &'static [Inner] {
+        // Without outputs the seed draws as it did before there was a courier.
+        if self.config.outputs.is_empty() { &Inner::READ } else { &Inner::READ_WITH_COURIER }
+    }
+
     /// Batches of visible messages, from queues that the seed picks.
     fn batches(&self) -> Vec<(Inner, Vec<Message>)> {
+        let queues = self.queues();
         self.with(|state| {
             let mut batches = Vec::new();
             for _ in 0..=state.seed.up_to(MOST_AT_ONCE - 1) {
-                let queue = Inner::READ[state.seed.place(Inner::READ.len())];
+                let queue = queues[state.seed.place(queues.len())];
                 batches.extend(state.receive(queue).map(|batch| (queue, batch)));
             }
             if batches.is_empty() {
                 // The seed picked only empty queues: take the first that has a message.
-                let any = Inner::READ.into_iter().find_map(|queue| Some((queue, state.receive(queue)?)));
+                let any = queues.iter().find_map(|queue| Some((*queue, state.receive(*queue)?)));
                 batches.extend(any);
             }
             batches
@@ -227,6 +255,7 @@ fn task<'a>(invocation: &'a Invocation<'_>, function: Function, messages: Vec<Me
         Function::Hydrator => Box::pin(invocation.hydrate(messages)),
         Function::Retrier => Box::pin(invocation.retry(messages)),
         Function::Alerter => Box::pin(invocation.alert(messages)),
+        Function::Courier => Box::pin(invocation.deliver_again(messages)),
         Function::Receiver | Function::Sweeper => Box::pin(async { Vec::new() }),
     }
 }
@@ -301,9 +330,13 @@ impl State {
         let due =
             self.dispatches.rows().filter(|record| !self.is_covered(record)).filter_map(SubjectRecord::look_at).min();
         let deadline = due.map(|at| self.next_sweep.max(at - ARMED_AHEAD));
-        let queues =
-            Inner::READ.map(|queue| self.queues.get(&queue).filter(|_| self.reads(queue)).and_then(Standard::next_at));
-        queues.into_iter().chain([sweep, deadline]).flatten().min()
+        // Without outputs, a controller reads `signals` itself.
+        let signals = self.next_signals_at().filter(|_| self.has_courier);
+        let lanes = self.lanes.rows().filter_map(|lane| lane.next_at).min();
+        let lanes = lanes.map(|at| self.next_sweep.max(at));
+        let queues = Inner::READ_WITH_COURIER
+            .map(|queue| self.queues.get(&queue).filter(|_| self.reads(queue)).and_then(Standard::next_at));
+        queues.into_iter().chain([sweep, deadline, signals, lanes]).flatten().min()
     }
 
     /// Whether the mapping fails to delete processed messages; then all of them come again.

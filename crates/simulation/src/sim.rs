@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
 };
 
-use dispatch::{Epoch, Publication};
+use dispatch::Epoch;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     alerts::channels::ChannelHealth,
@@ -15,6 +15,7 @@ use pipeline::{
     incident::Incident,
     job::Message,
     mail::Mail,
+    outputs::{lane::Lane, state::OutputState},
     polling::{
         budget::{LocalBudgets, Shown},
         state::PollState,
@@ -26,7 +27,7 @@ use pipeline::{
 use crate::{
     Booking, Call, Controller, Fetch, Fifo, Function, Inner, Invocation, Noted, Quarantined, Queued, Reply, Rung, Seed,
     Sent, Standard, Table, Times, Toxic, fault::Faults, lagging::Lagging, provider::Scripts, release::Releases,
-    rules::Rules, storm::Storming, swarm::live::Live, timers::Timers,
+    rules::Rules, storm::Storming, swarm::live::Live, targets::Targets, timers::Timers,
 };
 
 /// The default start of a simulation: 2023-12-01T16:40:00Z, the day of the providers' samples.
@@ -55,6 +56,8 @@ pub struct Process {
 pub(crate) struct State {
     pub(crate) now: Timestamp,
     pub(crate) seed: Seed,
+    /// Apart from the seed, so that they change no history.
+    pub(crate) trace_ids: Seed,
     pub(crate) names: u64,
     pub(crate) invocations: u64,
     pub(crate) faults: Faults,
@@ -87,6 +90,18 @@ pub(crate) struct State {
     /// The messages that the other channels accepted.
     pub(crate) rings: Vec<Rung>,
     pub(crate) channels: Table<ChannelHealth>,
+    /// What waits for the outputs, by output and subject.
+    pub(crate) lanes: Table<Lane>,
+    pub(crate) output_states: Table<OutputState>,
+    /// Long events, by name.
+    pub(crate) texts: BTreeMap<String, String>,
+    pub(crate) targets: Targets,
+    /// Whether the configuration has outputs.
+    pub(crate) has_courier: bool,
+    /// The groups of `signals` that a failed batch of the courier hides, and until when.
+    pub(crate) hidden_groups: BTreeMap<String, Timestamp>,
+    /// The measurements, in words.
+    pub(crate) measured: Vec<String>,
     pub(crate) providers: Scripts,
     /// The latest heartbeat that the hydrator answered.
     pub(crate) answered: Option<Answered>,
@@ -147,6 +162,7 @@ impl Simulation {
         let state = State {
             now: BEGINNING,
             seed: Seed::new(seed),
+            trace_ids: Seed::new(!seed),
             names: 0,
             invocations: 0,
             faults: Faults::default(),
@@ -171,6 +187,13 @@ impl Simulation {
             mails: Vec::new(),
             rings: Vec::new(),
             channels: Table::default(),
+            lanes: Table::default(),
+            output_states: Table::default(),
+            texts: BTreeMap::new(),
+            targets: Targets::default(),
+            has_courier: !config.outputs.is_empty(),
+            hidden_groups: BTreeMap::new(),
+            measured: Vec::new(),
             providers: Scripts::default(),
             answered: None,
             is_short_of_mails: false,
@@ -236,46 +259,6 @@ impl Simulation {
         self.with(|state| state.signal_limit_bytes = bytes);
     }
 
-    /// A backup of the table `dispatches`.
-    pub fn backup(&self) -> Table<SubjectRecord> {
-        self.with(|state| state.dispatches.clone())
-    }
-
-    /// Restores the table `dispatches` from a backup.
-    pub fn restore(&self, backup: Table<SubjectRecord>) {
-        self.with(|state| {
-            state.dispatches = backup;
-            state.lagging.forget();
-            state.idle_hydrators.clear();
-        });
-    }
-
-    /// The epoch of the table `dispatches`; 0 before the first publication.
-    pub fn epoch(&self) -> Epoch {
-        self.with(|state| state.epoch.unwrap_or_default())
-    }
-
-    /// Starts a new epoch, as an operator does after a restore while no function runs, and moves every record into it.
-    /// Returns it.
-    pub fn begin_epoch(&self) -> Epoch {
-        self.with(|state| {
-            let epoch = state.epoch.unwrap_or_default().after(state.now);
-            state.epoch = Some(epoch);
-            let publication = Publication { epoch, now: state.now, limit_bytes: state.signal_limit_bytes };
-            for record in state.dispatches.all() {
-                let published = record.state.published();
-                let programs = published.as_ref().map_or(&[][..], |(_, terms)| &terms.programs);
-                let deadlines = self.config.deadlines_for(&record.origin.source, programs);
-                if let Some(next) = record.in_epoch(publication, deadlines) {
-                    let write = state.name("epoch");
-                    // Nothing else runs, so the write cannot fail.
-                    let _ = state.dispatches.write(&next.noting(None, write), Some(record.revision));
-                }
-            }
-            epoch
-        })
-    }
-
     /// Replaces the idle processes of the hydrator and returns them. An empty list is a restart.
     pub fn swap_hydrators(&self, processes: Vec<Process>) -> Vec<Process> {
         self.with(|state| std::mem::replace(&mut state.idle_hydrators, processes))
@@ -300,6 +283,11 @@ impl Simulation {
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
         self.state.borrow().faults.calls().to_vec()
+    }
+
+    /// Every measurement so far, in words.
+    pub fn measured(&self) -> Vec<String> {
+        self.with(|state| state.measured.clone())
     }
 
     /// Every message in the queue `signals`.

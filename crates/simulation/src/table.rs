@@ -1,6 +1,9 @@
 //! Tables with conditional writes that return the old record. Each row passes through JSON, so that it must read back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use pipeline::{
     alerts::channels::ChannelHealth,
@@ -8,6 +11,7 @@ use pipeline::{
     group::{AckLink, AlertGroup},
     incident::Incident,
     job::Job,
+    outputs::{lane::Lane, state::OutputState},
     polling::state::PollState,
     record::SubjectRecord,
     retry::state::RetryState,
@@ -31,14 +35,14 @@ impl<T> Default for Table<T> {
 /// A row of a table.
 pub trait Row: Clone + Serialize + DeserializeOwned {
     /// Its key.
-    fn key(&self) -> &str;
+    fn key(&self) -> Cow<'_, str>;
     /// Its revision.
     fn revision(&self) -> u64;
 }
 
 impl Row for SubjectRecord {
-    fn key(&self) -> &str {
-        self.subject.as_str()
+    fn key(&self) -> Cow<'_, str> {
+        self.subject.as_str().into()
     }
 
     fn revision(&self) -> u64 {
@@ -47,8 +51,8 @@ impl Row for SubjectRecord {
 }
 
 impl Row for Incident {
-    fn key(&self) -> &str {
-        &self.incident
+    fn key(&self) -> Cow<'_, str> {
+        self.incident.as_str().into()
     }
 
     fn revision(&self) -> u64 {
@@ -57,8 +61,8 @@ impl Row for Incident {
 }
 
 impl Row for AlertGroup {
-    fn key(&self) -> &str {
-        &self.group
+    fn key(&self) -> Cow<'_, str> {
+        self.group.as_str().into()
     }
 
     fn revision(&self) -> u64 {
@@ -67,8 +71,8 @@ impl Row for AlertGroup {
 }
 
 impl Row for ChannelHealth {
-    fn key(&self) -> &str {
-        &self.channel
+    fn key(&self) -> Cow<'_, str> {
+        self.channel.as_str().into()
     }
 
     fn revision(&self) -> u64 {
@@ -77,8 +81,8 @@ impl Row for ChannelHealth {
 }
 
 impl Row for AckLink {
-    fn key(&self) -> &str {
-        &self.link
+    fn key(&self) -> Cow<'_, str> {
+        self.link.as_str().into()
     }
 
     fn revision(&self) -> u64 {
@@ -116,7 +120,7 @@ impl<T: Row> Table<T> {
     /// If the new revision does not follow the expected one (a later condition could then hold by accident), or if the
     /// row does not read back.
     pub(crate) fn write(&mut self, row: &T, expected: Option<u64>) -> Result<(), Option<Box<T>>> {
-        let stored = self.rows.get(row.key());
+        let stored = self.rows.get(row.key().as_ref());
         if stored.map(Row::revision) != expected {
             return Err(stored.cloned().map(Box::new));
         }
@@ -129,14 +133,34 @@ impl<T: Row> Table<T> {
     pub(crate) fn put(&mut self, row: &T) {
         let text = serde_json::to_string(row).expect("a row is JSON");
         let stored: T = serde_json::from_str(&text).expect("a row reads back");
-        self.rows.insert(row.key().to_owned(), stored);
-        self.written.push(row.key().to_owned());
+        self.rows.insert(row.key().into_owned(), stored);
+        self.written.push(row.key().into_owned());
     }
 }
 
 impl Row for PollState {
-    fn key(&self) -> &str {
-        &self.source
+    fn key(&self) -> Cow<'_, str> {
+        self.source.as_str().into()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+impl Row for Lane {
+    fn key(&self) -> Cow<'_, str> {
+        self.key.to_string().into()
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+impl Row for OutputState {
+    fn key(&self) -> Cow<'_, str> {
+        self.output.as_str().into()
     }
 
     fn revision(&self) -> u64 {

@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, path::Path};
 
 use aws::{
     configuration::{ConfigTable, Stored},
-    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
-    sqs::{InnerQueues, QueueUrls, SignalsQueue},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable, OutputsTable},
+    sqs::{InnerQueues, OutputsQueue, QueueUrls, SignalsQueue},
 };
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use pipeline::config::Config;
 
-use crate::{CloudFormation, CloudWatch, Functions, MailSender, OpenError, Queues, deployed, local, plainly};
+use crate::{
+    CloudFormation, CloudWatch, EventBuses, Functions, MailSender, OpenError, Queues, deployed, local, plainly,
+};
 
 /// Where an opened stack runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +83,16 @@ impl Console {
         DispatchesTable::new(&self.aws, self.table("dispatches"))
     }
 
+    /// The table `outputs`; none if the stack has no courier.
+    pub fn outputs(&self) -> Option<OutputsTable> {
+        self.tables.get("outputs").map(|table| OutputsTable::new(&self.aws, table))
+    }
+
+    /// The queue `outputs`, which the courier reads; none if the stack has no courier.
+    pub fn outputs_queue(&self) -> Option<OutputsQueue> {
+        self.queues.get("outputs").map(|url| OutputsQueue::new(&self.aws, url))
+    }
+
     /// The table `deliveries`.
     pub fn deliveries(&self) -> DeliveriesTable {
         DeliveriesTable::new(&self.aws, self.table("deliveries"))
@@ -106,6 +118,20 @@ impl Console {
     /// Counts the messages in the queues.
     pub fn counting(&self) -> Queues {
         Queues::new(&self.aws)
+    }
+
+    /// The same for a queue that may be in another region.
+    pub fn counting_at(&self, queue_url: &str) -> Queues {
+        // An emulator has all regions at one address.
+        match aws::targets::queue_region(queue_url).filter(|_| self.aws.endpoint_url().is_none()) {
+            Some(region) => Queues::new(&self.aws.to_builder().region(Region::new(region)).build()),
+            None => self.counting(),
+        }
+    }
+
+    /// The event buses in `EventBridge`.
+    pub fn event_buses(&self) -> EventBuses {
+        EventBuses::new(self.http.clone(), &self.aws)
     }
 
     /// The functions in Lambda.

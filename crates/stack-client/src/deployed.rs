@@ -21,6 +21,11 @@ pub(crate) const QUEUES: [(&str, &str); 7] = [
     ("alerts_dead", "AlertsDeadQueueUrl"),
 ];
 
+/// Queues and tables that only a stack with a courier has.
+pub(crate) const COURIER_QUEUES: [(&str, &str); 2] =
+    [("outputs", "OutputsQueueUrl"), ("outputs_dead", "OutputsDeadQueueUrl")];
+pub(crate) const COURIER_TABLES: [(&str, &str); 1] = [("outputs", "OutputsTableName")];
+
 /// Tables: the name in the commands, and the stack output with the table's name.
 pub(crate) const TABLES: [(&str, &str); 4] = [
     ("dispatches", "DispatchesTableName"),
@@ -57,15 +62,15 @@ pub(crate) async fn open(stack: DeployedStack<'_>) -> Result<Console, OpenError>
         Some(endpoint_url) => emulated_api(endpoint_url, &output(&info, "ApiId")?),
         None => output(&info, "WebhookUrl")?.trim_end_matches('/').to_owned(),
     };
-    Ok(Console {
-        name: name.to_owned(),
-        webhook_base,
-        queues: named(&QUEUES)?,
-        tables: named(&TABLES)?,
-        place: Place::Deployed { profile },
-        aws,
-        http,
-    })
+    let optional = |names: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let found =
+            names.iter().filter_map(|(key, output)| Some(((*key).to_owned(), info.outputs.get(*output)?.clone())));
+        found.collect()
+    };
+    let (mut queues, mut tables) = (named(&QUEUES)?, named(&TABLES)?);
+    queues.extend(optional(&COURIER_QUEUES));
+    tables.extend(optional(&COURIER_TABLES));
+    Ok(Console { name: name.to_owned(), webhook_base, queues, tables, place: Place::Deployed { profile }, aws, http })
 }
 
 /// Whether an AWS settings file contains the profile. If none does, the SDK reports only that it found no credentials.

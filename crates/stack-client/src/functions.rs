@@ -24,8 +24,14 @@ const MAPPINGS: &str = "2015-03-31/event-source-mappings/";
 const ON_FUNCTIONS: &str = "2015-03-31/functions";
 const ACCOUNT: &str = "2016-08-19/account-settings/";
 
-/// The four functions by binary name, in the order in which a delivery passes them.
+/// The functions that every stack has, by binary name, in the order in which a delivery passes them.
 pub const FUNCTIONS: [&str; 4] = ["receiver", "hydrator", "retrier", "alerter"];
+
+/// The function that a stack has only for outputs.
+pub const COURIER: &str = "courier";
+
+/// All functions that a stack may have.
+pub const ALL_FUNCTIONS: [&str; 5] = ["receiver", "hydrator", "retrier", "alerter", COURIER];
 
 /// A function's logical id in the template: `receiver` → `ReceiverFunction`.
 pub fn logical_id(function: &str) -> String {
@@ -286,8 +292,8 @@ mod tests {
     #[test]
     fn a_function_has_the_id_that_the_template_gives_it() {
         assert_eq!(
-            FUNCTIONS.map(logical_id),
-            ["ReceiverFunction", "HydratorFunction", "RetrierFunction", "AlerterFunction"]
+            ALL_FUNCTIONS.map(logical_id),
+            ["ReceiverFunction", "HydratorFunction", "RetrierFunction", "AlerterFunction", "CourierFunction"]
         );
     }
 

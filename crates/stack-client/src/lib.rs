@@ -8,6 +8,7 @@ mod console;
 mod deployed;
 mod description;
 mod error;
+mod event_buses;
 mod functions;
 mod http;
 mod local;
@@ -26,6 +27,10 @@ pub use console::{Console, DeployedStack, Place};
 pub use deployed::emulated_api;
 pub use description::{Description, SourceDescription};
 pub use error::{OpenError, plainly};
-pub use functions::{ALIAS, Alias, FUNCTIONS, Functions, Mapping, ProbeError, Published, Scaling, Update, logical_id};
+pub use event_buses::EventBuses;
+pub use functions::{
+    ALIAS, ALL_FUNCTIONS, Alias, COURIER, FUNCTIONS, Functions, Mapping, ProbeError, Published, Scaling, Update,
+    logical_id,
+};
 pub use http::client as http_client;
 pub use queues::{Counts, DeadLetter, Queues};

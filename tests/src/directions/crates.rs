@@ -7,7 +7,7 @@ use toml::Table;
 use super::workspace;
 
 /// Each crate, and the crates of ours that it may use: all of them stand above it.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 23] = [
     ("signals", &[]),
     ("dispatch", &["signals"]),
     ("providers", &["dispatch"]),
@@ -19,6 +19,7 @@ const CRATES: [(&str, &[&str]); 22] = [
     ("hydrator", &["aws"]),
     ("retrier", &["aws"]),
     ("alerter", &["aws"]),
+    ("courier", &["aws"]),
     // Tests play with these.
     ("provider-sims", &[]),
     ("simulation", &["dispatch", "pipeline", "provider-sims", "providers"]),

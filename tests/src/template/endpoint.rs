@@ -23,7 +23,7 @@ const PERMISSIONS: [(&str, &str, &str); 4] = [
 ];
 
 /// The outputs that the command line and the local stack read.
-const OUTPUTS: [&str; 20] = [
+const OUTPUTS: [&str; 24] = [
     "WebhookUrl",
     "DomainTarget",
     "ApiId",
@@ -35,14 +35,18 @@ const OUTPUTS: [&str; 20] = [
     "SignalsQueueUrl",
     "RetriesDeadQueueUrl",
     "AlertsDeadQueueUrl",
+    "OutputsQueueUrl",
+    "OutputsDeadQueueUrl",
     "DispatchesTableName",
     "DeliveriesTableName",
     "AlertsTableName",
+    "OutputsTableName",
     "ConfigTableName",
     "ReceiverFunctionName",
     "HydratorFunctionName",
     "RetrierFunctionName",
     "AlerterFunctionName",
+    "CourierFunctionName",
     "WatchTopicArn",
 ];
 

@@ -44,11 +44,14 @@ const RETRIES_DEAD_QUEUE: Variable = ("GRIDBELL_RETRIES_DEAD_QUEUE_URL", "Retrie
 const ALERTS_DEAD_QUEUE: Variable = ("GRIDBELL_ALERTS_DEAD_QUEUE_URL", "AlertsDeadQueue");
 const DISPATCHES_TABLE: Variable = ("GRIDBELL_DISPATCHES_TABLE", "DispatchesTable");
 const DELIVERIES_TABLE: Variable = ("GRIDBELL_DELIVERIES_TABLE", "DeliveriesTable");
+const OUTPUTS_QUEUE: Variable = ("GRIDBELL_OUTPUTS_QUEUE_URL", "OutputsQueue");
+const OUTPUTS_DEAD_QUEUE: Variable = ("GRIDBELL_OUTPUTS_DEAD_QUEUE_URL", "OutputsDeadQueue");
+const OUTPUTS_TABLE: Variable = ("GRIDBELL_OUTPUTS_TABLE", "OutputsTable");
 const ALERTS_TABLE: Variable = ("GRIDBELL_ALERTS_TABLE", "AlertsTable");
 const MAIL_CONFIGURATION_SET: Variable = ("GRIDBELL_MAIL_CONFIGURATION_SET", "MailConfigurationSet");
 
 /// Each function, its crate, and the queues and tables in its variables.
-const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
+const FUNCTIONS: [(&str, &str, &[Variable]); 5] = [
     ("ReceiverFunction", "receiver", &[DELIVERIES_QUEUE]),
     (
         "HydratorFunction",
@@ -77,6 +80,9 @@ const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
             DISPATCHES_TABLE,
             DELIVERIES_TABLE,
             ALERTS_TABLE,
+            OUTPUTS_TABLE,
+            OUTPUTS_QUEUE,
+            OUTPUTS_DEAD_QUEUE,
         ],
     ),
     (
@@ -94,8 +100,11 @@ const FUNCTIONS: [(&str, &str, &[Variable]); 4] = [
             ALERTS_TABLE,
             DISPATCHES_TABLE,
             DELIVERIES_TABLE,
+            OUTPUTS_TABLE,
+            OUTPUTS_DEAD_QUEUE,
         ],
     ),
+    ("CourierFunction", "courier", &[RETRIES_QUEUE, ALERTS_QUEUE, REVIEWS_QUEUE, OUTPUTS_QUEUE, OUTPUTS_TABLE]),
 ];
 
 pub(super) const CHECKS: &[Check] = &[

@@ -1,4 +1,4 @@
-//! The template as JSON, with CloudFormation's short tags in their long form.
+//! The template as JSON, with CloudFormation's short tags in their long form, and as it is with a courier.
 
 use std::path::Path;
 
@@ -160,6 +160,8 @@ fn function_call(tag: &Tag, argument: &Value) -> Value {
             let (resource, attribute) = path.split_once('.').expect("!GetAtt Resource.Attribute");
             json!({ "Fn::GetAtt": [resource, attribute] })
         }
+        // The template as it is with a courier.
+        ("If", Value::Array(choice)) if choice.first() == Some(&json!("HasCourier")) => choice[1].clone(),
         (name, _) => json!({ format!("Fn::{name}"): argument }),
     }
 }

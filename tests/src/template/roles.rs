@@ -55,7 +55,7 @@ type Grant = (&'static [&'static str], &'static [&'static str]);
 const CONFIGURATION: Grant = (&["dynamodb:GetItem"], &["ConfigTable"]);
 
 /// Every role, in full. The receiver can read only the configuration.
-const ROLES: [(&str, &[Grant]); 5] = [
+const ROLES: [(&str, &[Grant]); 6] = [
     ("ReceiverRole", &[(&LOG, &["ReceiverLogGroup"]), CONFIGURATION, (&["sqs:SendMessage"], &["DeliveriesQueue"])]),
     (
         "HydratorRole",
@@ -125,6 +125,18 @@ const ROLES: [(&str, &[Grant]); 5] = [
         ],
     ),
     (
+        "CourierRole",
+        &[
+            (&LOG, &["CourierLogGroup"]),
+            CONFIGURATION,
+            (&CONSUME, &["SignalsQueue", "OutputsQueue"]),
+            (&["sqs:SendMessage"], &["OutputsQueue", "RetriesQueue", "AlertsQueue", "ReviewsQueue"]),
+            (&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], &["OutputsTable"]),
+            (&["dynamodb:Query"], &["${OutputsTable.Arn}/index/waiting"]),
+            (&["ssm:GetParameter"], &[API_KEYS]),
+        ],
+    ),
+    (
         "DeploymentRole",
         &[
             (&["lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"], &[OWN_FUNCTIONS]),
@@ -148,6 +160,46 @@ const ADDED: [(&str, &str, &[&str]); 2] = [
         ],
     ),
     ("TracingPolicy", "Traced", &["xray:PutTraceSegments", "xray:PutTelemetryRecords"]),
+];
+
+/// The policies that exist only with a courier, the condition and the role of each.
+const POLICIES: [(&str, &str, &str, &[Grant]); 4] = [
+    ("OutputQueuesPolicy", "HasOutputQueues", "CourierRole", &[(&["sqs:SendMessage"], &["OutputQueueArns"])]),
+    ("OutputBusesPolicy", "HasOutputBuses", "CourierRole", &[(&["events:PutEvents"], &["OutputBusArns"])]),
+    (
+        "RetrierOutputsPolicy",
+        "HasCourier",
+        "RetrierRole",
+        &[
+            (&["dynamodb:GetItem"], &["OutputsTable"]),
+            (&["dynamodb:Query"], &["${OutputsTable.Arn}/index/waiting"]),
+            (&["sqs:SendMessage"], &["OutputsQueue"]),
+            (&["sqs:GetQueueAttributes"], &["OutputsDeadQueue"]),
+        ],
+    ),
+    (
+        "AlerterOutputsPolicy",
+        "HasCourier",
+        "AlerterRole",
+        &[
+            (&["dynamodb:GetItem"], &["OutputsTable"]),
+            (&["dynamodb:Query"], &["${OutputsTable.Arn}/index/waiting"]),
+            (&["sqs:GetQueueAttributes"], &["OutputsDeadQueue"]),
+        ],
+    ),
+];
+
+/// What does not exist without a courier, so that it costs nothing; its alarms have a condition of their own.
+const OF_COURIER: [&str; 9] = [
+    "CourierFunction",
+    "CourierRole",
+    "CourierLogGroup",
+    "CourierMapping",
+    "OutputsMapping",
+    "OutputsQueue",
+    "OutputsDeadQueue",
+    "OutputsTable",
+    "RetrierOutputsPolicy",
 ];
 
 pub(super) const CHECKS: &[Check] = &[
@@ -200,6 +252,29 @@ pub(super) const CHECKS: &[Check] = &[
                     json!("dynamodb:UpdateItem"),
                 ),
                 set("a role more", "/Resources/OtherRole", json!({ "Type": "AWS::IAM::Role" })),
+            ]
+        },
+    },
+    Check {
+        name: "without a courier nothing of it exists, and nobody may use it",
+        run: courier,
+        saboteurs: || {
+            vec![
+                remove("a function that always is", "/Resources/CourierFunction/Condition"),
+                remove("a table that always is", "/Resources/OutputsTable/Condition"),
+                remove("signals that the courier always takes", "/Resources/CourierMapping/Condition"),
+                set("on by default", "/Parameters/Courier/Default", json!("on")),
+                set(
+                    "an alerter that writes lanes",
+                    "/Resources/AlerterOutputsPolicy/Properties/PolicyDocument/Statement/0/Action/-",
+                    json!("dynamodb:PutItem"),
+                ),
+                set(
+                    "a courier that sends anywhere",
+                    "/Resources/OutputQueuesPolicy/Properties/PolicyDocument/Statement/0/Resource",
+                    json!("*"),
+                ),
+                remove("a retrier that finds no lane", "/Resources/RetrierOutputsPolicy"),
             ]
         },
     },
@@ -366,6 +441,32 @@ fn grants(template: &Template) -> Findings {
         for grant in expected.iter().filter(|grant| !found.contains(grant)) {
             diagnostics.push(format!("{role}: its function needs {grant:?}"));
         }
+    }
+    diagnostics
+}
+
+fn courier(template: &Template) -> Findings {
+    let mut diagnostics = Findings::new();
+    let condition = |resource: &str| template.at(&format!("/Resources/{resource}/Condition"));
+    for resource in OF_COURIER {
+        let found = condition(resource);
+        must(&mut diagnostics, found == "HasCourier", || format!("{resource}: made if {found}"));
+    }
+    let usual = template.at("/Parameters/Courier/Default");
+    must(&mut diagnostics, usual == "off", || format!("Courier: {usual} by default"));
+    let policies = template.resources(Some("AWS::IAM::Policy"));
+    let expected = POLICIES.map(|(policy, ..)| policy);
+    must(&mut diagnostics, policies == expected, || format!("the policies are {policies:?}"));
+    for (policy, when, role, grants) in POLICIES {
+        let found = condition(policy);
+        must(&mut diagnostics, found == when, || format!("{policy}: made if {found}"));
+        let roles = template.property(policy, "Roles");
+        must(&mut diagnostics, *roles == json!([{ "Ref": role }]), || format!("{policy}: for {roles}"));
+        let properties = template.at(&format!("/Resources/{policy}/Properties"));
+        let found: Vec<_> = terms(properties).map(grant).collect();
+        let expected: Vec<_> =
+            grants.iter().map(|(actions, resources)| (actions.to_vec(), resources.to_vec())).collect();
+        must(&mut diagnostics, found == expected, || format!("{policy}: grants {found:?}"));
     }
     diagnostics
 }

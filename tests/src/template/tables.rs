@@ -12,7 +12,7 @@ struct Table {
     indexes: &'static [(&'static str, &'static str, &'static str, &'static [&'static str])],
 }
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 5] = [
     Table {
         id: "DispatchesTable",
         key: "subject",
@@ -42,6 +42,7 @@ const TABLES: [Table; 4] = [
         indexes: &[("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])],
     },
     Table { id: "ConfigTable", key: "version", indexes: &[] },
+    Table { id: "OutputsTable", key: "item", indexes: &[("waiting", "waiting_for", "next_at", &["summary"])] },
 ];
 
 pub(super) const CHECKS: &[Check] = &[

@@ -258,9 +258,9 @@ mod tests {
     #[test]
     fn an_unknown_configuration_key_stops_no_cold_start() {
         let later =
-            r#"{"sources":{"v":{"provider":"voltus","tokens":[],"color":"red"}},"outputs":{"a":{"kind":"http"}}}"#;
+            r#"{"sources":{"v":{"provider":"voltus","tokens":[],"color":"red"}},"seasons":{"a":{"kind":"http"}}}"#;
         assert_eq!(running(&item("1", later)).unwrap().config.sources["v"].provider.name(), "voltus");
-        assert_eq!(Config::parse_known(later).unwrap().1, ["sources.v.color", "outputs"]);
+        assert_eq!(Config::parse_known(later).unwrap().1, ["sources.v.color", "seasons"]);
         // The CLI is strict, because a person can fix the file.
         let strict = Config::parse(later).expect_err("unknown").to_string();
         assert!(strict.contains("sources.v.color"), "{strict}");

@@ -23,7 +23,7 @@ use crate::host::Host;
 pub async fn bodies(table: &impl Deliveries) {
     let now = Host.now();
     let (delivery, body) = (Host.unique(), format!("\"{}\"", noise(MAX_BODY_BYTES - 2)));
-    let messages = Job::messages(&delivery, "contract", now, &body);
+    let messages = Job::messages(&delivery, "contract", now, &body, None);
     assert!(messages.len() > 1, "{} bytes fit into one message", body.len());
     let parts: Vec<BodyPart> = messages
         .iter()

@@ -20,7 +20,7 @@ use crate::host::Host;
 /// A queue returns a message unchanged, up to the size limit of SQS.
 pub async fn messages(ingest_queue: &impl IngestQueue, job_queue: &impl JobQueue, reader: &impl Reader) {
     let now = reader.now();
-    let message = Job::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}").remove(0);
+    let message = Job::messages("d-1", "contract", now, "{\"a\":\"\u{ffff} ü\"}", None).remove(0);
     ingest_queue.take(&message).await.unwrap();
     let came = next(reader, Queue::Deliveries).await;
     assert_eq!(read::<ToHydrate>(&came), messages::read(&message).unwrap());
@@ -79,7 +79,7 @@ async fn alerts(job_queue: &impl JobQueue, reader: &impl Reader) {
         assert_eq!(hinted, condition);
     }
     let review = ToAlert::Review { incidents: vec!["source-down/contract".to_owned()] };
-    let flush = ToAlert::Flush { group: "group/source-down/contract/first".to_owned() };
+    let flush = ToAlert::Flush { group: "group/source-down/contract/first".to_owned(), traceparent: None };
     for (message, lane, queue) in [(review, Lane::CanWait, Queue::Reviews), (flush, Lane::Urgent, Queue::Alerts)] {
         job_queue.alert(&message, lane, 0).await.unwrap();
         assert_eq!(read::<ToAlert>(&next(reader, queue).await), message);

@@ -22,6 +22,7 @@ const DISPATCHES: [Index; 4] = [
 ];
 const DELIVERIES: [Index; 2] =
     [("watched", "watched", "watched_at", &["condition", "next_at"]), ("events", "incident", "watched_at", &["news"])];
+const OUTPUTS: [Index; 1] = [("waiting", "waiting_for", "next_at", &["summary"])];
 const ALERTS: [Index; 2] = [("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])];
 
 /// The queues and tables of the checks.
@@ -39,6 +40,8 @@ pub struct Resources {
     pub alerts: String,
     /// `config`.
     pub config: String,
+    /// `outputs`.
+    pub outputs: String,
 }
 
 impl Resources {
@@ -65,7 +68,7 @@ impl Resources {
                 left.push(url.clone());
             }
         }
-        for table in [&self.dispatches, &self.deliveries, &self.alerts, &self.config] {
+        for table in [&self.dispatches, &self.deliveries, &self.alerts, &self.config, &self.outputs] {
             if Box::pin(dynamo.delete_table().table_name(table).send()).await.is_err() {
                 left.push(table.clone());
             }
@@ -89,6 +92,7 @@ impl Resources {
             deliveries: table(aws, &format!("{name}-deliveries"), "delivery", &DELIVERIES).await,
             alerts: table(aws, &format!("{name}-alerts"), "incident", &ALERTS).await,
             config: table(aws, &format!("{name}-config"), "version", &[]).await,
+            outputs: table(aws, &format!("{name}-outputs"), "item", &OUTPUTS).await,
         }
     }
 }

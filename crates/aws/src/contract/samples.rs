@@ -2,7 +2,7 @@
 
 use dispatch::{
     AccountEvent, Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Publication, Rank,
-    Request, Signal, Subject, Target, absorb,
+    Request, Signal, Subject, Target, TraceParent, absorb,
 };
 use jiff::Timestamp;
 use pipeline::{
@@ -78,7 +78,8 @@ fn following(
     now: Timestamp,
 ) -> SubjectRecord {
     let fact = Fact::new(origin(subject), subject.clone(), body);
-    let publication = Publication { epoch: Epoch::from(1), now, limit_bytes: 1_048_576 - 4_096 };
+    let publication =
+        Publication { epoch: Epoch::from(1), now, limit_bytes: 1_048_576 - 4_096, traceparent: Some(traceparent()) };
     let state = known.map(|record| record.state.clone());
     let absorbed = absorb(state, subject, vec![fact], Contradiction::TakeLatest, publication);
     let step = Step {
@@ -88,12 +89,18 @@ fn following(
         deadlines: Deadlines::default(),
         write: write.to_owned(),
         now,
+        traceparent: publication.traceparent,
     };
     SubjectRecord::following(known, &origin(subject), absorbed.expect("a fact makes a state"), step)
 }
 
 pub(super) fn job(delivery: &str, kind: JobKind, now: Timestamp) -> Job {
-    Job::fresh(delivery, "contract", now, kind)
+    Job::fresh(delivery, "contract", now, kind).traced(traceparent())
+}
+
+/// The trace of everything here.
+pub(super) fn traceparent() -> TraceParent {
+    TraceParent::begin([0x0af7_6519_16cd_43dd, 0x8448_eb21_1c80_319c, 0xb7ad_6b71_6920_3331])
 }
 
 /// A failed job with its next attempt at that time.

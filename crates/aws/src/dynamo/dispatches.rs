@@ -7,7 +7,7 @@ use std::{
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_types::SdkConfig;
-use dispatch::{Epoch, Origin, Signal, State, Subject};
+use dispatch::{Epoch, Origin, Signal, State, Subject, TraceParent, trace};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
@@ -71,6 +71,8 @@ struct Body {
     ramping: Ramping,
     #[serde(default)]
     unreadable: UnreadableFields,
+    #[serde(default, deserialize_with = "trace::lenient")]
+    traceparent: Option<TraceParent>,
 }
 
 #[derive(Serialize)]
@@ -91,6 +93,8 @@ struct BodyRef<'a> {
     ramping: &'a Ramping,
     #[serde(skip_serializing_if = "UnreadableFields::is_empty")]
     unreadable: &'a UnreadableFields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<TraceParent>,
 }
 
 impl DispatchesTable {
@@ -319,6 +323,7 @@ pub(super) fn to_item(record: &SubjectRecord) -> Result<Item, String> {
         missed: record.missed.as_deref(),
         ramping: &record.ramping,
         unreadable: &record.unreadable,
+        traceparent: record.traceparent,
     };
     let mut item = HashMap::from([
         ("subject", text(record.subject.as_str())),
@@ -360,8 +365,21 @@ pub(super) fn to_item(record: &SubjectRecord) -> Result<Item, String> {
 }
 
 pub(super) fn from_item(item: &Item) -> Result<SubjectRecord, String> {
-    let Body { origin, state, mut outbox, mut sent, history, due, lapsed, open_end, ack, missed, ramping, unreadable } =
-        unpacked(item, "body")?;
+    let Body {
+        origin,
+        state,
+        mut outbox,
+        mut sent,
+        history,
+        due,
+        lapsed,
+        open_end,
+        ack,
+        missed,
+        ramping,
+        unreadable,
+        traceparent,
+    } = unpacked(item, "body")?;
     if !item.contains_key("unsent") {
         outbox.clear();
         sent = None;
@@ -384,5 +402,6 @@ pub(super) fn from_item(item: &Item) -> Result<SubjectRecord, String> {
         missed,
         ramping,
         unreadable,
+        traceparent,
     })
 }

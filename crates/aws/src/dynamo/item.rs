@@ -159,7 +159,7 @@ pub(super) fn integer(item: &Item, name: &str) -> Result<u64, String> {
 
 /// A unit variant's name as it is serialised, for people at the console.
 #[expect(clippy::expect_used, reason = "a default would store an empty word")]
-pub(super) fn word(value: &impl Serialize) -> String {
+pub(crate) fn word(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).ok();
     value.and_then(|value| value.as_str().map(str::to_owned)).expect("only unit variants are passed")
 }

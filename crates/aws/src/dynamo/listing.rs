@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use dispatch::TraceParent;
 use jiff::Timestamp;
 use pipeline::{
     incident::Incident,
@@ -14,7 +15,7 @@ use pipeline::{
 use super::{
     DeliveriesTable, DispatchesTable, IncidentsTable, Store, incidents,
     item::{self, Item, instant, unpacked},
-    text,
+    retries, text,
 };
 use crate::client::unavailable;
 
@@ -57,6 +58,8 @@ pub struct Failing {
     pub failures: Vec<Failure>,
     /// The kind of the job; none if the queue has a long body and the table does not.
     pub kind: Option<JobKind>,
+    /// Its trace.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// A quarantined job, without its body.
@@ -215,6 +218,7 @@ fn stored_job(item: &Item) -> Result<StoredJob, String> {
         attempt: item::integer(item, "attempt")?,
         failures: unpacked(item, "failures")?,
         kind: item.contains_key("job").then(|| unpacked(item, "job")).transpose()?,
+        traceparent: retries::traceparent(item),
     })))
 }
 

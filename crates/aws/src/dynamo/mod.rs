@@ -8,6 +8,7 @@ mod incidents;
 mod item;
 mod large;
 mod listing;
+mod outputs;
 mod parts;
 mod polls;
 #[cfg(test)]
@@ -35,7 +36,9 @@ use pipeline::{
 pub use deliveries::{DeliveriesTable, Quarantined};
 pub use dispatches::DispatchesTable;
 pub use incidents::IncidentsTable;
+pub(crate) use item::word;
 pub use listing::{Failing, Listed, QuarantinedJob, StoredJob, Wanted};
+pub use outputs::OutputsTable;
 
 use crate::client::unavailable;
 use item::Item;

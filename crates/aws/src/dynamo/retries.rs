@@ -1,5 +1,6 @@
 //! Jobs that wait for their next attempt, and keys that providers refuse: items of the table `deliveries`.
 
+use dispatch::TraceParent;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
@@ -19,6 +20,9 @@ use super::{
 const BOOKED_DAYS: i64 = 14;
 /// The maximum size of a job that is stored with its retry; the queue has the message itself.
 const BOOKED_TASK_BYTES: usize = 64 * 1_024;
+
+/// The attribute with the trace of a retry.
+const TRACEPARENT: &str = "traceparent";
 
 /// How many overdue jobs of a source are sent again in a minute at most: each is read with its body.
 const MOST_OVERDUE: usize = 500;
@@ -182,6 +186,7 @@ fn booking(pending: &PendingRetry) -> Result<Item, String> {
         kind => Some(packed(kind)?),
     };
     item.extend(kind.map(|kind| ("job".to_owned(), kind)));
+    item.extend(job.traceparent.map(|traceparent| (TRACEPARENT.to_owned(), text(traceparent.to_string()))));
     Ok(item)
 }
 
@@ -207,6 +212,7 @@ fn pending(item: &Item) -> Result<Option<PendingRetry>, String> {
     let job = Job {
         attempt: state.attempt,
         failures: unpacked(item, "failures")?,
+        traceparent: traceparent(item),
         ..Job::fresh(
             item::str(item, "chain")?,
             &state.source,
@@ -215,6 +221,11 @@ fn pending(item: &Item) -> Result<Option<PendingRetry>, String> {
         )
     };
     Ok(Some(PendingRetry { job, state }))
+}
+
+/// The trace of a retry.
+pub(super) fn traceparent(item: &Item) -> Option<TraceParent> {
+    TraceParent::parse(item::str(item, TRACEPARENT).ok()?).ok()
 }
 
 fn booking_key(key: &str) -> String {

@@ -120,7 +120,12 @@ fn json<'a>(bytes: &'a [u8], coding: Option<&str>) -> Result<Cow<'a, str>, Fetch
 
 /// Without the URL, whose query may not be logged.
 fn unanswered(error: &reqwest::Error, limits: Limits) -> FetchError {
-    FetchError::Answer(if error.is_connect() && error.is_timeout() {
+    FetchError::Answer(unanswered_text(error, limits))
+}
+
+/// Why there is no answer, in words.
+pub(crate) fn unanswered_text(error: &reqwest::Error, limits: Limits) -> String {
+    if error.is_connect() && error.is_timeout() {
         format!("no connection within {} ms", limits.connect.as_millis())
     } else if error.is_timeout() {
         format!("no whole answer within {} ms", limits.total.as_millis())
@@ -128,10 +133,11 @@ fn unanswered(error: &reqwest::Error, limits: Limits) -> FetchError {
         let cause = std::iter::successors(std::error::Error::source(error), |error| error.source()).last();
         let what = if error.is_connect() { "no connection" } else { "the answer broke off" };
         cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {cause}"))
-    })
+    }
 }
 
-fn retry_after(response: &Response) -> Option<u32> {
+/// `Retry-After`, in seconds.
+pub(crate) fn retry_after(response: &Response) -> Option<u32> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     seconds(value, Host.now())
 }

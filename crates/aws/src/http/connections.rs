@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Client, Request, Response, redirect::Policy};
 use tokio::time::Instant;
 
-use super::{HttpApiError, Limits};
+use super::{Guard, HttpApiError, Limits};
 use crate::roots;
 
 /// Idle connections are dropped after this time. Servers close theirs after 5 s (Node.js) to 75 s (nginx), and a frozen
@@ -36,11 +36,17 @@ pub struct Connections {
 struct Recipe {
     tls: rustls::ClientConfig,
     limits: Limits,
+    /// Which addresses may be connected to; none: all.
+    guard: Option<Guard>,
 }
 
 impl Recipe {
     fn client(&self) -> reqwest::Result<Client> {
-        Client::builder()
+        let mut builder = Client::builder();
+        if let Some(guard) = &self.guard {
+            builder = builder.dns_resolver(Arc::new(guard.clone()));
+        }
+        builder
             .tls_backend_preconfigured(self.tls.clone())
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
@@ -63,11 +69,20 @@ impl From<Client> for Connections {
 impl Connections {
     /// Connections that trust the public authorities and those in `extra_roots` (PEM).
     pub fn new(extra_roots: Option<&[u8]>, limits: Limits) -> Result<Self, HttpApiError> {
+        Self::made(extra_roots, limits, None)
+    }
+
+    /// The same, to addresses that the guard admits and no other.
+    pub(crate) fn guarded(extra_roots: Option<&[u8]>, limits: Limits, guard: Guard) -> Result<Self, HttpApiError> {
+        Self::made(extra_roots, limits, Some(guard))
+    }
+
+    fn made(extra_roots: Option<&[u8]>, limits: Limits, guard: Option<Guard>) -> Result<Self, HttpApiError> {
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots::public(extra_roots))
             .with_no_client_auth();
-        let recipe = Recipe { tls, limits };
+        let recipe = Recipe { tls, limits, guard };
         Ok(Self { client: Mutex::new(recipe.client()?), recipe: Some(recipe), answered: Mutex::default() })
     }
 
@@ -79,7 +94,7 @@ impl Connections {
     /// Sends a request. If an idempotent one meets a dropped connection, sends it once more at once, within what is
     /// left of the total time. The repeat uses a new client, so that it cannot meet the next dropped connection of the
     /// same pool; later requests use the new client too.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         request: Request,
         idempotent: bool,

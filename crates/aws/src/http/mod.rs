@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod connections;
+mod guard;
 mod outgoing;
 
 use std::time::Duration;
@@ -17,7 +18,9 @@ use reqwest::{
     header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT},
 };
 
+pub(crate) use answer::{retry_after, unanswered_text as unanswered};
 pub use connections::Connections;
+pub(crate) use guard::{Guard, Reachable};
 use jiff::SignedDuration;
 pub use outgoing::{Outgoing, Post, PostAnswer, PostError, allowed, is_public};
 use tokio::time::Instant;

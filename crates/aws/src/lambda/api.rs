@@ -10,6 +10,9 @@ use pipeline::ingest::receive::HttpAnswer;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+/// The header of W3C Trace Context.
+pub const TRACEPARENT: &str = "traceparent";
+
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayRequest {

@@ -3,22 +3,26 @@
 mod api;
 pub(crate) mod batch;
 mod configured;
+mod xray;
 
 use std::future::Future;
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use pipeline::ports::Clock;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use tracing::Instrument;
 
-pub use api::{GatewayRequest, GatewayResponse};
+pub use api::{GatewayRequest, GatewayResponse, TRACEPARENT};
 pub use batch::{Batch, is_batch, records};
 pub(crate) use configured::{Configured, serve_configured};
 
 use crate::{
     configuration::ReadError,
     environment::{Environment, EnvironmentError},
-    host, telemetry,
+    host::{self, Host},
+    metrics, telemetry,
 };
 
 /// Why a function stops or an invocation fails.
@@ -28,7 +32,10 @@ pub type Error = lambda_runtime::Error;
 pub(crate) fn cold_start<T>(set_up: impl FnOnce(&Environment<'_>) -> Result<T, EnvironmentError>) -> Result<T, Error> {
     let environment = Environment::process();
     let (filter, complaint) = environment.log();
-    telemetry::start(filter);
+    telemetry::start(filter, environment.has_spans());
+    if let Some(stack) = environment.metrics() {
+        metrics::start(stack);
+    }
     if let Some(complaint) = complaint {
         tracing::warn!(%complaint, "the log filter is not used");
     }
@@ -46,7 +53,13 @@ where
     // Boxed: the compiler cannot lay out the deeply nested futures of the SDK and the runtime as one.
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         host::ends_at_ms(event.context.deadline);
-        Box::pin(handle(event.payload))
+        let span = xray::span(event.context.xray_trace_id.as_deref());
+        let handled = handle(event.payload).instrument(span);
+        Box::pin(async {
+            let handled = handled.await;
+            metrics::write(Host.now());
+            handled
+        })
     }))
     .await
 }

@@ -7,7 +7,7 @@ use aws::{
     client::{self, Access},
     configuration::{ConfigTable, Current},
     contract::{self, Resources, SqsReader},
-    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable},
+    dynamo::{DeliveriesTable, DispatchesTable, IncidentsTable, OutputsTable},
     host::Host,
     ses::Ses,
     sqs::{DeliveriesQueue, InnerQueues, SignalsQueue, WatchedQueues, WatchedUrls},
@@ -106,6 +106,9 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
     contract::waiting(&alerts).await;
     contract::open_pages(&alerts).await;
     contract::groups_and_links(&alerts).await;
+    let outputs = OutputsTable::new(aws, &resources.outputs);
+    contract::outputs(&outputs).await;
+    contract::event_texts(&outputs).await;
     contract::configurations(&ConfigTable::new(aws, &resources.config), &Current::new(aws, &resources.config)).await;
 
     let url = |url: &Option<String>| url.clone().expect("a queue");
@@ -122,6 +125,7 @@ async fn check(aws: &SdkConfig, resources: &Resources, fresh: &Resources, place:
         reviews: fresh.inner.reviews.clone(),
         retries_dead: fresh.inner.retries.clone(),
         alerts_dead: fresh.inner.alerts.clone(),
+        outputs_dead: None,
     };
     let watched = WatchedQueues::new(aws, watched);
     contract::depths(&watched, &InnerQueues::new(aws, fresh.inner.clone()), &SqsReader::new(aws, fresh)).await;

@@ -95,6 +95,8 @@ async fn the_simulators_tables_keep_the_contract_of_the_ports() {
     contract::health(&ports).await;
     contract::polls(&ports).await;
     contract::incidents(&ports).await;
+    contract::outputs(&ports).await;
+    contract::event_texts(&ports).await;
     contract::waiting(&ports).await;
     contract::open_pages(&ports).await;
     contract::groups_and_links(&ports).await;

@@ -27,6 +27,19 @@ pub(super) struct Sent {
     pub(super) took: Duration,
 }
 
+/// Webhooks to send concurrently.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Burst {
+    /// What the ids of its dispatches begin with.
+    pub(super) name: &'static str,
+    /// How many.
+    pub(super) count: usize,
+    /// How many are under way at the same time.
+    pub(super) concurrency: usize,
+    /// At most so many per second.
+    pub(super) rate: Option<f64>,
+}
+
 /// One webhook.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dispatch {
@@ -73,8 +86,9 @@ impl Endpoint {
         Ok(Sent { dispatches, took })
     }
 
-    /// Sends webhooks concurrently, at most `rate` per second if given.
-    pub(super) async fn burst(&self, count: usize, concurrency: usize, rate: Option<f64>) -> Result<Sent> {
+    /// Sends webhooks concurrently.
+    pub(super) async fn burst(&self, burst: Burst) -> Result<Sent> {
+        let Burst { name, count, concurrency, rate } = burst;
         let bar = ProgressBar::new(count as u64);
         let begun = clock::now();
         let sends = (0..count).map(|index| {
@@ -85,7 +99,7 @@ impl Endpoint {
                     let due = begun + Duration::from_secs_f64(index as f64 / rate);
                     tokio::time::sleep_until(due.into()).await;
                 }
-                let id = format!("burst{index:06}");
+                let id = format!("{name}{index:06}");
                 let dispatch = self.send(&id).await?;
                 bar.inc(1);
                 anyhow::Ok((id, dispatch))

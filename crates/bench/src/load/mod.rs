@@ -2,6 +2,7 @@
 
 mod cpu;
 mod endpoint;
+pub(crate) mod outputs;
 mod signals;
 
 use std::{
@@ -17,7 +18,10 @@ use local_stack::{ProviderUrls, Stack, UpOptions, progress};
 use stack_client::{Description, http_client};
 use tokio::net::TcpListener;
 
-use self::{endpoint::Endpoint, signals::Signals};
+use self::{
+    endpoint::{Burst, Endpoint},
+    signals::Signals,
+};
 use crate::{measure::ms, stub::Voltus, table::Table};
 
 /// The pause between webhooks sent one at a time: long enough for the previous one to finish.
@@ -89,7 +93,8 @@ async fn play(load: &Load, stack: &Description, group: Option<u32>) -> Result<()
     let one = endpoint.one_at_a_time(load.single, PAUSE).await?;
     table.row(row(&format!("{} one at a time", load.single), &one, &signals).await);
     let before = group.map(cpu::seconds);
-    let many = endpoint.burst(load.burst, load.concurrency, load.rate).await?;
+    let burst = Burst { name: "burst", count: load.burst, concurrency: load.concurrency, rate: load.rate };
+    let many = endpoint.burst(burst).await?;
     table.row(row(&format!("{} at once, {} under way", load.burst, load.concurrency), &many, &signals).await);
     writeln!(stdout(), "\n## Load\n\n{table}")?;
     if let (Some(group), Some(before)) = (group, before) {

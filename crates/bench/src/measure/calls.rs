@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 
-use super::start;
+use super::{courier, start};
 use crate::{
     artifacts::Artifact,
     instance::Instance,
@@ -42,6 +42,14 @@ pub(crate) struct Did {
 }
 
 impl Did {
+    /// Invokes a function. Returns its answer as well.
+    pub(super) async fn of(scene: &Scene, function: &mut Instance, event: Bytes) -> Result<(Self, Bytes)> {
+        scene.aws.take_calls();
+        let before = function.logged_bytes()?;
+        let answer = function.invoke(event).await?;
+        Ok((Self { calls: scene.aws.take_calls(), logged: function.logged_bytes()? - before }, answer))
+    }
+
     /// The consumed table capacity.
     pub(crate) fn capacity(&self) -> Capacity {
         let mut sum = Capacity::default();
@@ -61,6 +69,7 @@ pub(crate) async fn count(scene: &Scene, artifacts: &[Artifact], stored: usize) 
     counted.extend(play.large().await?);
     // Last: the sweep would find the deadlines of these dispatches.
     counted.extend(play.storm().await?);
+    counted.extend(courier::count(scene, artifacts).await?);
     Ok(counted)
 }
 
@@ -84,7 +93,7 @@ impl<'a> Play<'a> {
     async fn begin(scene: &'a Scene, artifacts: &[Artifact]) -> Result<Self> {
         let mut running = BTreeMap::new();
         for artifact in artifacts {
-            if !matches!(artifact.name, "hello" | "raw") {
+            if !matches!(artifact.name, "hello" | "raw" | "courier") {
                 running.insert(artifact.name, start(artifact, scene).await?);
             }
         }
@@ -243,10 +252,7 @@ impl<'a> Play<'a> {
     }
 
     async fn done(scene: &Scene, function: &mut Instance, event: Bytes) -> Result<Did> {
-        scene.aws.take_calls();
-        let before = function.logged_bytes()?;
-        function.invoke(event).await?;
-        Ok(Did { calls: scene.aws.take_calls(), logged: function.logged_bytes()? - before })
+        Ok(Did::of(scene, function, event).await?.0)
     }
 }
 

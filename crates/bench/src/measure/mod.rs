@@ -2,6 +2,7 @@
 
 pub(crate) mod active;
 pub(crate) mod calls;
+pub(crate) mod courier;
 pub(crate) mod instructions;
 pub(crate) mod start;
 
@@ -44,6 +45,8 @@ pub(crate) async fn subjects(scene: &Scene, artifacts: Vec<Artifact>) -> Result<
     scene.aws.reset();
     Ok(artifacts
         .into_iter()
+        // The courier needs a scene with outputs: `calls` has one.
+        .filter(|artifact| artifact.name != "courier")
         .map(|artifact| {
             let events = match artifact.name {
                 "hydrator" => deliveries.iter().map(|body| scene::batch("deliveries", from_ref(body))).collect(),

@@ -3,6 +3,7 @@
 
 mod capacity;
 mod expression;
+mod gateway;
 mod provider;
 mod tables;
 
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub(crate) use capacity::Capacity;
+pub(crate) use gateway::{Gateway, SECRET, SECRET_NAME};
 pub(crate) use provider::Voltus;
 use tables::{Refusal, Tables};
 
@@ -193,7 +195,8 @@ impl StubState {
             ("DynamoDB_20120810", "Query") => Ok(self.tables.query(request)?),
             ("AmazonSSM", "GetParameter") => {
                 let name = text(request, "Name")?;
-                Ok(json!({ "Parameter": { "Name": name, "Type": "SecureString", "Value": "secret", "Version": 1 } }))
+                let value = if name == SECRET_NAME { SECRET } else { "secret" };
+                Ok(json!({ "Parameter": { "Name": name, "Type": "SecureString", "Value": value, "Version": 1 } }))
             }
             ("SESv2", "SendEmail") => Ok(json!({ "MessageId": self.id() })),
             (service, operation) => Err(anyhow::anyhow!("{service} {operation} is not played here").into()),

@@ -1,4 +1,4 @@
-//! The three tables, in memory: conditional writes that return the old item on a refusal, and queries of the sparse
+//! The tables, in memory: conditional writes that return the old item on a refusal, and queries of the sparse
 //! indexes.
 
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub(super) struct Index {
 }
 
 /// The indexes in `infra/template.yaml`.
-pub(super) const INDEXES: [Index; 8] = [
+pub(super) const INDEXES: [Index; 9] = [
     Index { table: "dispatches", name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
     Index { table: "dispatches", name: "due", hash: "due", range: "due_at", included: &[] },
     Index {
@@ -59,6 +59,7 @@ pub(super) const INDEXES: [Index; 8] = [
     Index { table: "deliveries", name: "events", hash: "incident", range: "watched_at", included: &["news"] },
     Index { table: "alerts", name: "open", hash: "open", range: "opened_at", included: &[] },
     Index { table: "alerts", name: "waiting", hash: "waiting_in", range: "sorts_by", included: &[] },
+    Index { table: "outputs", name: "waiting", hash: "waiting_for", range: "next_at", included: &["summary"] },
 ];
 
 impl Index {
@@ -218,6 +219,7 @@ fn primary(table: &str) -> Result<&'static str> {
         "dispatches" => Ok("subject"),
         "deliveries" => Ok("delivery"),
         "alerts" => Ok("incident"),
+        "outputs" => Ok("item"),
         other => anyhow::bail!("no table {other}"),
     }
 }

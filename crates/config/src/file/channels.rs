@@ -3,7 +3,9 @@
 use url::{Host, Url};
 
 use super::{
-    FileError, scalar,
+    FileError,
+    error::Mistakes,
+    scalar,
     table::{At, Table},
 };
 use crate::{Channel, Channels, PAGERDUTY_URL};
@@ -30,17 +32,20 @@ pub(super) fn general(table: &Table<'_>) -> Result<Channels, FileError> {
 
 /// The channels of a source, complete; none if it has only the general ones. `"off"` leaves a general one out.
 pub(super) fn of_source(table: &Table<'_>, general: &Channels) -> Result<Option<Channels>, FileError> {
-    let said = [("sns", sns(table)?), ("pagerduty", pagerduty(table)?), ("webhook", webhook(table)?)];
-    let ring_tests = table.boolean("ring_tests")?;
+    let mut mistakes = Mistakes::default();
+    let said = [("sns", sns(table)), ("pagerduty", pagerduty(table)), ("webhook", webhook(table))];
+    let said = said.map(|(kind, said)| (kind, mistakes.keep(said).unwrap_or(Said::Nothing)));
+    let ring_tests = mistakes.some(table.boolean("ring_tests"));
     if ring_tests.is_none() && said.iter().all(|(_, said)| matches!(said, Said::Nothing)) {
-        return Ok(None);
+        return mistakes.or(Some(None));
     }
     let to = said.into_iter().filter_map(|(kind, said)| match said {
         Said::Off => None,
         Said::Channel(channel) => Some(channel),
         Said::Nothing => general.to.iter().find(|channel| channel.kind() == kind).cloned(),
     });
-    Ok(Some(Channels { to: to.collect(), ring_tests: ring_tests.unwrap_or(general.ring_tests) }))
+    let channels = Channels { to: to.collect(), ring_tests: ring_tests.unwrap_or(general.ring_tests) };
+    mistakes.or(Some(Some(channels)))
 }
 
 fn sns(table: &Table<'_>) -> Result<Said, FileError> {
@@ -111,16 +116,16 @@ fn webhook(table: &Table<'_>) -> Result<Said, FileError> {
         };
     }
     let Some(inner) = table.table("webhook")? else { return Ok(Said::Nothing) };
-    inner.only(&["url", "secret"])?;
-    let url = inner
-        .string("url", "an address in quotes")?
-        .ok_or_else(|| inner.problem("url is missing; write url = \"https://…\""))?
-        .parse(table.document, address)?;
-    let secret = inner
-        .string("secret", "a reference (\"ssm:/…\" or \"env:…\")")?
-        .ok_or_else(|| inner.problem("secret is missing; write secret = \"ssm:/gridbell/alert-webhook\""))?
-        .parse(table.document, |value| scalar::reference(value, "alert-webhook"))?;
-    Ok(Said::Channel(Channel::Webhook { url, secret }))
+    let mut mistakes = Mistakes::default();
+    mistakes.keys(inner.only(&["url", "secret"]));
+    let missing = || inner.problem("url is missing; write url = \"https://…\"");
+    let url = mistakes.required(inner.string("url", "an address in quotes"), missing);
+    let url = url.and_then(|at| mistakes.keep(at.parse(table.document, address)));
+    let missing = || inner.problem("secret is missing; write secret = \"ssm:/gridbell/alert-webhook\"");
+    let secret = mistakes.required(inner.string("secret", "a reference (\"ssm:/…\" or \"env:…\")"), missing);
+    let reference = |value: &str| scalar::reference(value, "alert-webhook");
+    let secret = secret.and_then(|at| mistakes.keep(at.parse(table.document, reference)));
+    mistakes.or(url.zip(secret).map(|(url, secret)| Said::Channel(Channel::Webhook { url, secret })))
 }
 
 /// An address that gridbell posts to.

@@ -8,18 +8,14 @@ pub(super) const MOST_ADDRESSES: usize = 50;
 
 pub(super) fn general(table: &Table<'_>) -> Result<Contacts, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(
+    mistakes.keys(table.only(
         &[&["email", "from", "remind", "escalate", "group_wait", "group_interval"], &channels::KEYS[..]].concat(),
     ));
-    let email = addresses(table).and_then(|email| {
-        email.ok_or_else(|| table.problem("email is missing; write email = [\"grid-duty@example.com\"]"))
-    });
-    let email = mistakes.keep(email);
-    let from = table.string("from", "a mail address").and_then(|from| {
-        let from = from.ok_or_else(|| table.problem("from is missing; a mail address belongs here"))?;
-        from.parse(table.document, scalar::email)
-    });
-    let from = mistakes.keep(from);
+    let missing = || table.problem("email is missing; write email = [\"grid-duty@example.com\"]");
+    let email = mistakes.required(addresses(table), missing);
+    let missing = || table.problem("from is missing; a mail address belongs here");
+    let from = mistakes.required(table.string("from", "a mail address"), missing);
+    let from = from.and_then(|from| mistakes.keep(from.parse(table.document, scalar::email)));
     let usual = Contacts::usual(email.clone().unwrap_or_default(), from.clone().unwrap_or_default());
     let mut seconds = |key: &str, wanted: &str, parser: fn(&str) -> Result<u32, String>, usual: u32| {
         let at = mistakes.some(table.string(key, wanted));
@@ -40,7 +36,7 @@ pub(super) fn general(table: &Table<'_>) -> Result<Contacts, FileError> {
 
 pub(super) fn of_source(table: &Table<'_>) -> Result<SourceContacts, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&[&["email", "escalate"], &channels::KEYS[..]].concat()));
+    mistakes.keys(table.only(&[&["email", "escalate"], &channels::KEYS[..]].concat()));
     let (email, escalate) = (mistakes.some(addresses(table)), mistakes.some(escalate(table)));
     mistakes.or(Some(SourceContacts { email, escalate, channels: None }))
 }
@@ -77,7 +73,8 @@ pub(super) fn addresses(table: &Table<'_>) -> Result<Option<Vec<String>>, FileEr
         return Err(document.problem(table.offset_of("email"), key, text));
     }
     let mut mistakes = Mistakes::default();
-    let email = email.into_iter().filter_map(|at| mistakes.keep(at.parse(document, scalar::email))).collect();
+    let email = email.into_iter().filter_map(|at| mistakes.keep(at.and_then(|at| at.parse(document, scalar::email))));
+    let email = email.collect();
     mistakes.or(Some(Some(email)))
 }
 
@@ -91,13 +88,12 @@ fn escalate(table: &Table<'_>) -> Result<Option<Vec<Escalation>>, FileError> {
 
 fn step(table: &Table<'_>) -> Result<Escalation, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["after", "email"]));
-    let after_s = table.string("after", "a duration in quotes (\"15m\")").and_then(|after| {
-        let after = after.ok_or_else(|| table.problem("after is missing; write after = \"15m\""))?;
-        after.parse(table.document, scalar::duration_or_none)
-    });
-    let email = addresses(table)
-        .and_then(|email| email.ok_or_else(|| table.problem("email is missing; write email = [\"lead@example.com\"]")));
-    let step = mistakes.keep(after_s).zip(mistakes.keep(email));
+    mistakes.keys(table.only(&["after", "email"]));
+    let missing = || table.problem("after is missing; write after = \"15m\"");
+    let after = mistakes.required(table.string("after", "a duration in quotes (\"15m\")"), missing);
+    let after_s = after.and_then(|after| mistakes.keep(after.parse(table.document, scalar::duration_or_none)));
+    let missing = || table.problem("email is missing; write email = [\"lead@example.com\"]");
+    let email = mistakes.required(addresses(table), missing);
+    let step = after_s.zip(email);
     mistakes.or(step.map(|(after_s, email)| Escalation { after_s, email }))
 }

@@ -18,8 +18,28 @@ impl File {
             let text = "nobody is notified of anything; write [contacts] with email and from".to_owned();
             problems.push(Problem { place: start, key: "contacts".to_owned(), text });
         }
+        problems.extend(self.of_channels());
         problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
         problems
+    }
+
+    /// The channels whose secret only the local stack can read. One that a source takes from the general ones has no
+    /// position of its own.
+    fn of_channels(&self) -> Vec<Problem> {
+        let general = self.config.contacts.channels.to.iter().map(|channel| (None, channel));
+        let own = self.config.sources.iter().filter_map(|(name, source)| {
+            let channels = source.contacts.as_ref()?.channels.as_ref()?;
+            Some(channels.to.iter().map(move |channel| (Some(name.as_str()), channel)))
+        });
+        let all = general.chain(own.flatten());
+        let wrong = all.filter_map(|(source, channel)| {
+            let secret = channel.secret().filter(|secret| matches!(secret, Reference::Env(_)))?;
+            let key = channel.place(source);
+            let place = self.api_keys.get(&key)?.clone();
+            let text = format!("only the local stack can read {secret}; put it into SSM and write \"ssm:/…\"");
+            Some(Problem { place, key, text })
+        });
+        wrong.collect()
     }
 
     fn of_source(&self, name: &str, source: &Source, start: &Place) -> Vec<Problem> {

@@ -44,20 +44,42 @@ pub struct Problem {
 
 /// The mistakes found so far. A reader goes on after a mistake, so that a person sees all of them at once.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(Vec<Problem>);
+pub(super) struct Mistakes {
+    problems: Vec<Problem>,
+    /// The table has an unknown key: a missing one is most likely misspelt, which is one mistake and not two.
+    has_unknown_key: bool,
+}
 
 impl Mistakes {
+    /// The result of [`super::table::Table::only`].
+    pub(super) fn keys(&mut self, only: Result<(), FileError>) {
+        self.has_unknown_key |= self.keep(only).is_none();
+    }
+
+    /// The value of a key that must be there; `missing`: what to write.
+    pub(super) fn required<T>(
+        &mut self,
+        read: Result<Option<T>, FileError>,
+        missing: impl FnOnce() -> FileError,
+    ) -> Option<T> {
+        let value = self.keep(read)?;
+        if value.is_none() && !self.has_unknown_key {
+            self.keep::<T>(Err(missing()));
+        }
+        value
+    }
+
     /// The value; none if there is a mistake in it.
     pub(super) fn keep<T>(&mut self, read: Result<T, FileError>) -> Option<T> {
         match read {
             Ok(value) => Some(value),
             Err(FileError::Invalid(problems)) => {
-                self.0.extend(problems);
+                self.problems.extend(problems);
                 None
             }
             Err(error @ FileError::Read { .. }) => {
                 let place = Place { file: String::new(), line: 1, column: 1 };
-                self.0.push(Problem { place, key: String::new(), text: error.to_string() });
+                self.problems.push(Problem { place, key: String::new(), text: error.to_string() });
                 None
             }
         }
@@ -73,7 +95,7 @@ impl Mistakes {
     /// # Errors
     /// All mistakes, in the file's order, each once.
     pub(super) fn or<T>(self, value: Option<T>) -> Result<T, FileError> {
-        let Self(mut problems) = self;
+        let Self { mut problems, .. } = self;
         problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
         problems.dedup();
         match value {

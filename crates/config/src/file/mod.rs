@@ -6,6 +6,7 @@ mod channels;
 mod contacts;
 mod deploy;
 mod error;
+mod outputs;
 mod read;
 mod scalar;
 mod sites;

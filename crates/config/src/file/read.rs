@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::{
     File, FileError, Place, contacts,
     error::Mistakes,
-    scalar, sites, source,
+    outputs, scalar, sites, source,
     table::{Document, Entry, Table},
 };
 use crate::{Acks, Config, Deadlines, Signals, Source, TokenHash, VERIFY};
@@ -20,7 +20,8 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
     })?;
     let root = Table::root(document, parsed.get_ref());
     let mut mistakes = Mistakes::default();
-    let sections = mistakes.keep(root.only(&["sources", "deadlines", "contacts", "acks", "signals", "sites"]));
+    let sections =
+        mistakes.keep(root.only(&["sources", "deadlines", "contacts", "acks", "signals", "sites", "outputs"]));
     let deadlines = mistakes.some(root.table("deadlines")).map(|table| source::deadlines(&table, Deadlines::default()));
     let general = deadlines.and_then(|deadlines| mistakes.keep(deadlines)).unwrap_or_default();
     let entries = mistakes.keep(root.table("sources"));
@@ -66,7 +67,9 @@ pub(super) fn file(file: &str, text: &str, providers: Providers) -> Result<File,
     let names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
     let sites = mistakes.some(root.table("sites")).and_then(|table| mistakes.keep(sites::read(&table, &names)));
     let sites = sites.unwrap_or_default();
-    let config = Config { sources, deadlines: general, contacts, acks, signals, sites };
+    let outputs = mistakes.some(root.table("outputs")).and_then(|table| mistakes.keep(outputs::read(&table, &names)));
+    let outputs = outputs.unwrap_or_default();
+    let config = Config { sources, deadlines: general, contacts, acks, signals, sites, outputs };
     mistakes.or(Some(File { config, places, api_keys }))
 }
 
@@ -97,7 +100,7 @@ const HEARTBEAT_S: RangeInclusive<u32> = 60..=3_600;
 
 fn acks(table: &Table<'_>) -> Result<Vec<TokenHash>, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["token"]));
+    mistakes.keys(table.only(&["token"]));
     let tokens = mistakes.keep(source::tokens(table));
     mistakes.or(tokens)
 }

@@ -93,11 +93,30 @@ pub(super) fn email(value: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn source_name(value: &str) -> Result<(), String> {
-    let good = (1..=64).contains(&value.len())
+/// A reference to a signing secret of an output.
+pub(super) fn secret_reference(value: &str, owner: &str) -> Result<Reference, String> {
+    Reference::parse(value).ok_or_else(|| {
+        format!(
+            "not a reference to a secret; keep the secret (whsec_…) out of this file and write \"ssm:/gridbell/{owner}\" or \"env:NAME\""
+        )
+    })
+}
+
+pub(super) fn output_name(value: &str) -> Result<(), String> {
+    if is_name(value) {
+        return Ok(());
+    }
+    Err("not an output's name: a-z, 0-9 and -, 64 characters at most, not beginning with -".to_owned())
+}
+
+fn is_name(value: &str) -> bool {
+    (1..=64).contains(&value.len())
         && !value.starts_with('-')
-        && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if good {
+        && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+pub(super) fn source_name(value: &str) -> Result<(), String> {
+    if is_name(value) {
         Ok(())
     } else {
         Err("not a source's name; it stands in the webhook's address: a-z, 0-9 and -, 64 characters at most, not beginning with -".to_owned())

@@ -50,7 +50,7 @@ fn named<'k>(key: &'k str, sources: &[&str]) -> Result<&'k str, String> {
 
 fn site(table: &Table<'_>) -> Result<Site, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["name", "timezone", "phone", "instructions", "runbook_url", "contacts"]));
+    mistakes.keys(table.only(&["name", "timezone", "phone", "instructions", "runbook_url", "contacts"]));
     let mut text = |key: &'static str, parser: fn(&str) -> Result<String, String>| {
         let at = mistakes.some(table.string(key, "text in quotes"))?;
         mistakes.keep(at.parse(table.document, parser))
@@ -71,18 +71,13 @@ fn site(table: &Table<'_>) -> Result<Site, FileError> {
 
 fn of_site(table: &Table<'_>) -> Result<SiteContacts, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&["email"]));
-    let email = contacts::addresses(table).and_then(|email| {
-        let email =
-            email.ok_or_else(|| table.problem("email is missing; write email = [\"mill-duty@example.com\"]"))?;
-        if email.len() < MOST_ADDRESSES {
-            return Ok(email);
-        }
-        let text =
-            format!("{} addresses; with those of the source a mail goes to {MOST_ADDRESSES} at most", email.len());
-        Err(table.problem(text))
-    });
-    let email = mistakes.keep(email);
+    mistakes.keys(table.only(&["email"]));
+    let missing = || table.problem("email is missing; write email = [\"mill-duty@example.com\"]");
+    let email = mistakes.required(contacts::addresses(table), missing);
+    if let Some(count) = email.as_ref().map(Vec::len).filter(|count| *count >= MOST_ADDRESSES) {
+        let text = format!("{count} addresses; with those of the source a mail goes to {MOST_ADDRESSES} at most");
+        mistakes.keep::<()>(Err(table.problem(text)));
+    }
     mistakes.or(email.map(|email| SiteContacts { email }))
 }
 

@@ -8,7 +8,7 @@ use super::{
     FileError, contacts,
     error::Mistakes,
     scalar,
-    table::{At, Entry, Table},
+    table::{Entry, Table},
 };
 use crate::{Deadlines, Environment, Reference, Source, TokenHash, USUAL_POLL_S};
 
@@ -22,13 +22,18 @@ pub(super) fn source(
     providers: Providers,
 ) -> Result<Source, FileError> {
     let (document, mut mistakes) = (table.document, Mistakes::default());
-    mistakes.keep(table.only(&SOURCE));
-    let provider = required(table, "provider", "a provider's name")
-        .and_then(|at| at.parse(document, |value| providers.named(value).map_err(|error| error.to_string())));
-    let provider = mistakes.keep(provider);
+    mistakes.keys(table.only(&SOURCE));
+    let missing = || table.problem("provider is missing; a provider's name belongs here");
+    let provider = mistakes.required(table.string("provider", "a provider's name"), missing);
+    let provider = provider.and_then(|at| {
+        mistakes.keep(at.parse(document, |value| providers.named(value).map_err(|error| error.to_string())))
+    });
     let environment = mistakes.keep(environment(table)).unwrap_or_default();
     let api_url = mistakes.some(api_url(table, provider, environment));
-    let api_key = mistakes.keep(api_key(name, table, provider)).flatten();
+    let api_key = match provider.filter(|provider| provider.needs_api_key()) {
+        Some(provider) => mistakes.required(api_key(name, table), || missing_key(name, table, provider)),
+        None => mistakes.some(api_key(name, table)),
+    };
     let own = mistakes.some(table.table("deadlines")).map(|table| source_deadlines(&table, general));
     let (deadlines, programs) = own.and_then(|own| mistakes.keep(own)).unwrap_or_else(|| (general, BTreeMap::new()));
     let tokens = mistakes.keep(tokens(table)).unwrap_or_default();
@@ -74,16 +79,15 @@ fn api_url(
     own.map(|own| scalar::api_url(own).map_err(|text| table.problem(text))).transpose()
 }
 
-fn api_key(name: &str, table: &Table<'_>, provider: Option<&dyn Provider>) -> Result<Option<Reference>, FileError> {
-    if let Some(at) = table.string("api_key", "a reference (\"ssm:/…\" or \"env:…\")")? {
-        return at.parse(table.document, |value| scalar::reference(value, name)).map(Some);
-    }
-    match provider {
-        Some(provider) if provider.needs_api_key() => Err(table.problem(format!(
-            "api_key is missing; {provider} is asked with one: write api_key = \"ssm:/gridbell/{name}\" or \"env:NAME\""
-        ))),
-        _ => Ok(None),
-    }
+fn api_key(name: &str, table: &Table<'_>) -> Result<Option<Reference>, FileError> {
+    let at = table.string("api_key", "a reference (\"ssm:/…\" or \"env:…\")")?;
+    at.map(|at| at.parse(table.document, |value| scalar::reference(value, name))).transpose()
+}
+
+fn missing_key(name: &str, table: &Table<'_>, provider: &dyn Provider) -> FileError {
+    table.problem(format!(
+        "api_key is missing; {provider} is asked with one: write api_key = \"ssm:/gridbell/{name}\" or \"env:NAME\""
+    ))
 }
 
 /// `poll`: an interval, or `off`.
@@ -114,7 +118,8 @@ pub(super) fn tokens(table: &Table<'_>) -> Result<Vec<TokenHash>, FileError> {
         return Err(table.document.problem(offset, key, "more than two hashes; two while rotating, one otherwise"));
     }
     let mut mistakes = Mistakes::default();
-    let hashes = list.into_iter().filter_map(|at| mistakes.keep(at.parse(table.document, scalar::token_hash)));
+    let hashes =
+        list.into_iter().filter_map(|at| mistakes.keep(at.and_then(|at| at.parse(table.document, scalar::token_hash))));
     let hashes: Vec<TokenHash> = hashes.collect();
     if let [first, second] = hashes.as_slice()
         && first == second
@@ -128,7 +133,7 @@ const DEADLINES: [&str; 3] = ["lead", "immediate", "acknowledge"];
 
 pub(super) fn deadlines(table: &Table<'_>, outer: Deadlines) -> Result<Deadlines, FileError> {
     let mut mistakes = Mistakes::default();
-    mistakes.keep(table.only(&DEADLINES));
+    mistakes.keys(table.only(&DEADLINES));
     let deadlines = mistakes.keep(overridden(table, outer));
     mistakes.or(deadlines)
 }
@@ -139,7 +144,7 @@ fn source_deadlines(
     general: Deadlines,
 ) -> Result<(Deadlines, BTreeMap<String, Deadlines>), FileError> {
     let ([lead, immediate, acknowledge], mut mistakes) = (DEADLINES, Mistakes::default());
-    mistakes.keep(table.only(&[lead, immediate, acknowledge, "programs"]));
+    mistakes.keys(table.only(&[lead, immediate, acknowledge, "programs"]));
     let own = mistakes.keep(overridden(table, general)).unwrap_or(general);
     let programs = mistakes.some(table.table("programs")).map(|table| table.tables(&mut mistakes)).unwrap_or_default();
     let programs = programs.into_iter().filter_map(|Entry { name, table, .. }| {
@@ -160,8 +165,4 @@ fn overridden(table: &Table<'_>, outer: Deadlines) -> Result<Deadlines, FileErro
     let (lead_s, immediate_s) = (seconds("lead", outer.lead_s), seconds("immediate", outer.immediate_s));
     let acknowledge = mistakes.some(table.boolean("acknowledge")).unwrap_or(outer.acknowledge);
     mistakes.or(Some(Deadlines { lead_s, immediate_s, acknowledge }))
-}
-
-fn required<'d>(table: &Table<'d>, key: &str, wanted: &str) -> Result<At<&'d str>, FileError> {
-    table.string(key, wanted)?.ok_or_else(|| table.problem(format!("{key} is missing; {wanted} belongs here")))
 }

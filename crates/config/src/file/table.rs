@@ -39,6 +39,9 @@ pub(super) struct At<T> {
     pub(super) key: String,
 }
 
+/// The elements of a list of strings.
+pub(super) type Strings<'d> = Vec<Result<At<&'d str>, FileError>>;
+
 /// One table: its entries, its full name, its start.
 #[derive(Clone)]
 pub(super) struct Table<'d> {
@@ -111,19 +114,17 @@ impl<'d> Table<'d> {
         count.filter(|count| bounds.contains(count)).map(Some).ok_or_else(|| self.wrong(key, value, &wanted))
     }
 
-    /// A string or a list of strings.
-    pub(super) fn strings(&self, key: &str, wanted: &str) -> Result<Option<Vec<At<&'d str>>>, FileError> {
+    /// A string or a list of strings. Each element is read by itself.
+    pub(super) fn strings(&self, key: &str, wanted: &str) -> Result<Option<Strings<'d>>, FileError> {
         let Some(value) = self.entries.get(key) else { return Ok(None) };
         let Some(list) = value.get_ref().as_array() else {
-            return Ok(self.string(key, wanted)?.map(|one| vec![one]));
+            return Ok(self.string(key, wanted)?.map(|one| vec![Ok(one)]));
         };
-        let mut mistakes = Mistakes::default();
-        let texts = list.iter().filter_map(|item| {
-            let text = mistakes.keep(item.get_ref().as_str().ok_or_else(|| self.wrong(key, item, wanted)))?;
-            Some(At { value: text, offset: item.span().start, key: self.full(key) })
+        let texts = list.iter().map(|item| {
+            let text = item.get_ref().as_str().ok_or_else(|| self.wrong(key, item, wanted))?;
+            Ok(At { value: text, offset: item.span().start, key: self.full(key) })
         });
-        let texts = texts.collect();
-        mistakes.or(Some(Some(texts)))
+        Ok(Some(texts.collect()))
     }
 
     pub(super) fn table(&self, key: &str) -> Result<Option<Self>, FileError> {

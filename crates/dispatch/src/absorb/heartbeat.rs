@@ -8,7 +8,7 @@ use super::{State, Stream};
 use crate::{
     Origin, Publication, Signal,
     payload::{Payload, data_of},
-    signal::micros,
+    signal::{Stamp, micros},
 };
 
 impl Origin {
@@ -21,15 +21,15 @@ impl Origin {
 impl State {
     /// The state after one more heartbeat, and its signal. A state of an earlier epoch begins to count anew.
     pub fn with_heartbeat(state: Option<Self>, heartbeat: HeartbeatSignal, publication: Publication) -> (Self, Signal) {
-        let Publication { epoch, now, .. } = publication;
+        let Publication { epoch, now, traceparent, .. } = publication;
         let fresh = || Self { version: 0, epoch, stream: Stream::Events(BTreeMap::new()), ramps: None };
         let mut state = state.filter(|state| state.epoch >= epoch).unwrap_or_else(fresh);
         state.version += 1;
         let heartbeat = HeartbeatSignal { at: micros(heartbeat.at), next_by: micros(heartbeat.next_by), ..heartbeat };
         let data = data_of("heartbeat", &heartbeat);
         let payload = Payload { kind: SignalType::Heartbeat, test: false, part: None, data };
-        let stamp = (state.epoch, state.version);
-        let signal = Signal::new(&Origin::gridbell(), &Subject::heartbeat(), stamp, now, payload);
+        let stamp = Stamp { epoch: state.epoch, sequence: state.version, time: now, traceparent };
+        let signal = Signal::new(&Origin::gridbell(), &Subject::heartbeat(), stamp, payload);
         (state, signal)
     }
 }

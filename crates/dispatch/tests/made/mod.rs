@@ -18,7 +18,7 @@ pub(crate) fn at(minutes: i64) -> Timestamp {
 
 /// A publication at that instant, in one epoch, with the size limit of SQS.
 pub(crate) fn published_at(now: Timestamp) -> Publication {
-    Publication { epoch: Epoch::at(NOW), now, limit_bytes: 1_048_576 - 4_096 }
+    Publication { epoch: Epoch::at(NOW), now, limit_bytes: 1_048_576 - 4_096, traceparent: None }
 }
 
 pub(crate) fn subject() -> Subject {

@@ -73,7 +73,7 @@ pub(crate) fn epoch() -> Epoch {
 }
 
 pub(crate) fn published_at(now: Timestamp) -> Publication {
-    Publication { epoch: epoch(), now, limit_bytes: LIMIT_BYTES }
+    Publication { epoch: epoch(), now, limit_bytes: LIMIT_BYTES, traceparent: None }
 }
 
 /// Absorbs facts one after the other, each at the given instant.

@@ -2,10 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Result;
+use pipeline::record::AckState;
 use serde_json::Value;
-use simulation::history::{envelope::faults, mismatch};
+use simulation::history::{
+    envelope::{Message, faults},
+    mismatch,
+};
 
 use super::{
+    gateway::{self, Tally},
     observations::{Observations, Observed, Signal},
     scenario::{Expected, Scenario},
 };
@@ -60,9 +66,9 @@ fn signals(observations: &Observations, scenarios: &[Scenario], seen: &Observed)
     let others: Vec<String> = by_subject.keys().map(|subject| format!("{subject:?}")).collect();
     let problem = (!others.is_empty()).then(|| format!("signals came of {}", others.join(", ")));
     observations.check(ALL, "no other subject has signals", problem);
-    let problems: Vec<String> = seen.signals.iter().flat_map(|signal| faults(&signal.message())).collect();
+    let problems: Vec<String> = seen.signals.iter().flat_map(envelope).collect();
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
-    observations.check(ALL, "envelope, order and attributes of every signal", problem.or_else(|| out_of_order(seen)));
+    observations.check(ALL, "envelope, order and id of every signal", problem.or_else(|| out_of_order(seen)));
 }
 
 fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
@@ -72,6 +78,36 @@ fn wrong(expected: &Expected, signal: &Signal) -> Option<String> {
     }
     let data = signal.event["data"].as_object().and_then(|data| data.values().next());
     mismatch(&expected.data, data.unwrap_or(&Value::Null)).map(|problem| format!("data{problem}"))
+}
+
+/// Checks what the HTTP output was sent. `stored` is the state of the acknowledgement that it gave in its response.
+pub(super) fn output(observations: &Observations, tally: &Tally, stored: Result<Option<AckState>>) {
+    let refused = tally.refused.first().map(|first| format!("{} requests were refused: {first}", tally.refused.len()));
+    let name = gateway::NAME;
+    observations.check(ALL, format!("{name} verifies the signature of every event"), refused);
+    let seen = observations.observed().signals.len();
+    let problem = (tally.taken == 0 || tally.taken != seen).then(|| format!("{} of {seen}", tally.taken));
+    observations.check(ALL, format!("{name} is sent every signal"), problem);
+    let problem = match (tally.acknowledged.len(), stored) {
+        (0, _) => Some("it was not sent that dispatch".to_owned()),
+        (_, Ok(Some(AckState::Accepted))) => None,
+        (_, Ok(Some(state))) => Some(format!("{} is stored", state.word())),
+        (_, Ok(None)) => Some("no acknowledgement is stored".to_owned()),
+        (_, Err(error)) => Some(format!("{error:#}")),
+    };
+    let what = format!("the response of {name} acknowledges {}", gateway::ACKNOWLEDGED);
+    observations.check(ALL, what, problem);
+}
+
+/// What is wrong with a signal's envelope or its delivery's id.
+fn envelope(signal: &Signal) -> Vec<String> {
+    let id = signal.text("id");
+    let delivery = format!("{id}@{}", gateway::NAME);
+    let mut problems = faults(&Message { event: &signal.event, queued: None, attributes: None });
+    if signal.webhook_id != delivery {
+        problems.push(format!("{id}: webhook-id is {:?} where {delivery:?} belongs", signal.webhook_id));
+    }
+    problems
 }
 
 /// Checks that sequences count from 1 without a gap, in the order of arrival.

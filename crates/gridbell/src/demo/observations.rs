@@ -8,7 +8,6 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use simulation::history::envelope::Message;
 use tokio::{sync::watch, time::timeout};
 
 /// Everything observed, shared by the tasks that record and those that wait.
@@ -30,16 +29,14 @@ pub(super) struct Observed {
     pub(super) checks: Vec<Check>,
 }
 
-/// A message of the queue `signals`.
+/// A signal that the courier delivered.
 #[derive(Debug, Clone)]
 pub(super) struct Signal {
     pub(super) arrived_at: Timestamp,
-    /// The event; null if the message is not JSON.
+    /// The event; null if the body is not JSON.
     pub(super) event: Value,
-    pub(super) attributes: Vec<(String, String)>,
-    /// Message group and deduplication id.
-    pub(super) group: String,
-    pub(super) deduplication: String,
+    /// The header `webhook-id`.
+    pub(super) webhook_id: String,
 }
 
 /// A mail.
@@ -78,12 +75,6 @@ pub(super) struct Check {
 }
 
 impl Signal {
-    /// It, for the checker of envelopes.
-    pub(super) fn message(&self) -> Message<'_> {
-        let Self { event, attributes, group, deduplication, .. } = self;
-        Message { event, group, deduplication, attributes: Some(attributes) }
-    }
-
     /// A text field of the envelope.
     pub(super) fn text(&self, name: &str) -> &str {
         self.event.get(name).and_then(Value::as_str).unwrap_or_default()

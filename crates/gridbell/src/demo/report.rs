@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
+    gateway::Tally,
     observations::{Check, Line, Mail, Observations, Signal, What},
     scenario::Scenario,
 };
@@ -19,10 +20,17 @@ pub struct Report {
     /// By subject, then by time.
     pub(super) timeline: Vec<(String, Vec<Line>)>,
     pub(super) checks: Vec<Check>,
+    /// What the HTTP output was sent.
+    pub(super) output: Tally,
 }
 
 impl Report {
-    pub(super) fn new(observations: &Observations, scenarios: &[Scenario], simulators: &Simulators) -> Self {
+    pub(super) fn new(
+        observations: &Observations,
+        scenarios: &[Scenario],
+        simulators: &Simulators,
+        output: Tally,
+    ) -> Self {
         let seen = observations.observed();
         let mut lines = seen.timeline;
         lines.extend(fetches(simulators));
@@ -47,6 +55,7 @@ impl Report {
             mails: seen.mails,
             timeline,
             checks: seen.checks,
+            output,
         }
     }
 
@@ -80,6 +89,7 @@ impl Report {
             "checks": self.checks,
             "signals": events,
             "mails": self.mails,
+            "output": self.output,
             "timeline": self.timeline.iter().flat_map(|(_, lines)| lines).collect::<Vec<_>>(),
         })
     }

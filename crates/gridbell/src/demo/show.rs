@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    gateway::{self, Tally},
     observations::{Line, What},
     report::Report,
 };
@@ -28,8 +29,9 @@ impl Report {
                 show::line(&self.timeline_line(line, paint))?;
             }
         }
-        let title = paint.bold("Signals, in the order in which the controller read them");
+        let title = paint.bold("Signals, in the order in which the HTTP output took them");
         show::screen(&format!("\n{title}\n{}", self.table()))?;
+        self.show_output(paint)?;
         for mail in &self.mails {
             show::screen(&format!("\n{}", paint.bold(&format!("Mail: {}", mail.subject))))?;
             let mut lines = mail.text.lines();
@@ -41,6 +43,17 @@ impl Report {
             }
         }
         self.show_checks(paint)
+    }
+
+    fn show_output(&self, paint: Paint) -> anyhow::Result<()> {
+        let Tally { taken, repeated, refused, acknowledged } = &self.output;
+        show::screen(&format!("\n{}", paint.bold(&format!("Output {}, kind http", gateway::NAME))))?;
+        let verified = if refused.is_empty() { "every signature verified" } else { "some signatures wrong" };
+        show::line(&format!("  {taken} events delivered by the courier, {verified}, {repeated} repeated"))?;
+        for id in acknowledged {
+            show::line(&format!("  acknowledged in its response: {id}"))?;
+        }
+        Ok(())
     }
 
     fn show_checks(&self, paint: Paint) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The demo's controller and on-call person: tasks that read the queue `signals` and the mail, and record what arrives.
+//! Tasks that record what the demo's controller and on-call person get: signals and mail.
 
 use std::{
     collections::HashSet,
@@ -13,10 +13,9 @@ use std::{
 use anyhow::{Context, Result};
 use reqwest::Client;
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet, time::interval};
+use tokio::{net::TcpListener, sync::mpsc::UnboundedReceiver, task::JoinSet, time::interval};
 
 use super::observations::{Mail, Observations, Signal};
-use local_stack::queue::{Message, Queue};
 use provider_server::times;
 
 /// How often the mail is read.
@@ -34,14 +33,14 @@ pub(super) struct Watchers {
 impl Watchers {
     pub(super) async fn start(
         observations: &Arc<Observations>,
-        signals: Queue,
+        signals: UnboundedReceiver<Signal>,
         mail: (Client, String),
     ) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
         let elsewhere = listener.local_addr()?.to_string();
         let calls_elsewhere = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
-        tasks.spawn(read_signals(Arc::clone(observations), signals));
+        tasks.spawn(note_signals(Arc::clone(observations), signals));
         tasks.spawn(read_mail(Arc::clone(observations), mail));
         let calls = Arc::clone(&calls_elsewhere);
         tasks.spawn(async move {
@@ -59,28 +58,9 @@ impl Watchers {
     }
 }
 
-async fn read_signals(observations: Arc<Observations>, queue: Queue) {
-    let mut pause = interval(Duration::from_millis(100));
-    loop {
-        match queue.take().await {
-            Ok(messages) => {
-                let at = times::now();
-                observations.note(|seen| seen.signals.extend(messages.into_iter().map(|message| signal(message, at))));
-            }
-            // The stack may be shutting down; the final checks report what is missing.
-            Err(_) => drop(pause.tick().await),
-        }
-    }
-}
-
-fn signal(message: Message, arrived_at: jiff::Timestamp) -> Signal {
-    let system = |name: &str| message.system.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Signal {
-        arrived_at,
-        event: serde_json::from_str(&message.body).unwrap_or(Value::Null),
-        group: system("MessageGroupId"),
-        deduplication: system("MessageDeduplicationId"),
-        attributes: message.attributes,
+async fn note_signals(observations: Arc<Observations>, mut signals: UnboundedReceiver<Signal>) {
+    while let Some(signal) = signals.recv().await {
+        observations.note(|seen| seen.signals.push(signal));
     }
 }
 

@@ -9,7 +9,8 @@ use crate::show;
 const EXAMPLES: &str = "\
 Examples:
   gridbell cost --per-month 100000
-  gridbell cost --per-month 20000 --brings update --incidents 30 --json";
+  gridbell cost --per-month 20000 --brings update --incidents 30 --json
+  gridbell cost --per-month 100000 --outputs 2          where the courier delivers to two HTTP outputs";
 
 /// Arguments of `cost`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,9 @@ pub(crate) struct Cost {
     /// Incidents in a month, one mail each
     #[arg(long, value_name = "N", default_value_t = 0)]
     incidents: u32,
+    /// HTTP outputs that get each signal; each webhook is taken to bring one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    outputs: u8,
     /// Print JSON: all lines, in dollars
     #[arg(long)]
     json: bool,
@@ -36,11 +40,17 @@ type Column = (String, Usage);
 pub(crate) fn run(args: &Cost) -> Result<()> {
     let idle = cost::idle_month();
     let (alone, in_tens) = (cost::webhook(args.brings, false), cost::webhook(args.brings, true));
-    let month = idle + alone * f64::from(args.per_month) + cost::incident() * f64::from(args.incidents);
-    let columns: [Column; 4] = [
+    let to_output = cost::output(false);
+    let courier = match args.outputs {
+        0 => Usage::default(),
+        outputs => cost::idle_month_of_courier() + to_output * f64::from(outputs) * f64::from(args.per_month),
+    };
+    let month = idle + alone * f64::from(args.per_month) + cost::incident() * f64::from(args.incidents) + courier;
+    let columns: [Column; 5] = [
         ("idle month".to_owned(), idle),
         ("million, alone".to_owned(), alone * 1e6),
         ("million, in tens".to_owned(), in_tens * 1e6),
+        ("million to an output".to_owned(), to_output * 1e6),
         (format!("{} a month", args.per_month), month),
     ];
     if args.json {
@@ -89,12 +99,14 @@ fn object(columns: &[Column]) -> serde_json::Value {
             "with_http_api_beyond_free_tier": usage.dollars_beyond_free(),
         })
     };
-    let [idle, alone, in_tens, month] = [0, 1, 2, 3].map(|index| columns.get(index).map(|(_, usage)| column(*usage)));
+    let [idle, alone, in_tens, to_output, month] =
+        [0, 1, 2, 3, 4].map(|index| columns.get(index).map(|(_, usage)| column(*usage)));
     json!({
         "prices": {"as_of": AS_OF, "region": REGION},
         "idle_month": idle,
         "million_alone": alone,
         "million_in_tens": in_tens,
+        "million_to_an_output": to_output,
         "month": month,
     })
 }

@@ -7,7 +7,7 @@ use super::{
     up::{self, Ending},
 };
 use crate::{
-    demo::{self, Played},
+    demo::{self, Gateway, Played},
     progress::{self, Progress},
     show,
     web::Serving,
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
         played = play(args.keep, progress.as_ref()) => played?,
         () = ending.asked() => bail!("stopped before the demo was over"),
     };
-    let Played { report, stack, simulators } = played;
+    let Played { report, stack, simulators, gateway } = played;
     if args.json {
         let mut object = report.to_json();
         if args.keep {
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
     drop(console);
     let folder = stack.folder().to_owned();
     stack.shutdown().await?;
-    drop(simulators);
+    drop((simulators, gateway));
     let failures = report.failures();
     if failures.is_empty() {
         return Ok(());
@@ -74,6 +74,8 @@ pub(crate) async fn run(args: Demo) -> Result<()> {
 
 async fn play(keep: bool, progress: &dyn Progress) -> Result<(Played, Option<Serving>)> {
     let (mut options, simulators) = demo::prepare().await?;
+    let gateway = Gateway::start().await?;
+    gateway.receives(&mut options);
     if keep {
         options.state = Some(Workspace::find()?.own().join("stack.json"));
     }
@@ -82,5 +84,5 @@ async fn play(keep: bool, progress: &dyn Progress) -> Result<(Played, Option<Ser
     if let Some(Serving { url, .. }) = &console {
         progress.note(&format!("watch it in the web console: {url}"));
     }
-    Ok((demo::play(stack, simulators, progress).await?, console))
+    Ok((demo::play(stack, simulators, gateway, progress).await?, console))
 }

@@ -69,6 +69,7 @@ pub(crate) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -
             epoch: dispatch::Epoch::at(at("2026-03-01T00:00:00Z")),
             now,
             limit_bytes: usize::MAX,
+            traceparent: None,
         };
         let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
         let step = Step {
@@ -78,6 +79,7 @@ pub(crate) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -
             deadlines: Deadlines::default(),
             write: format!("write-{number}"),
             now,
+            traceparent: None,
         };
         let mut next = SubjectRecord::following(record.as_ref(), &origin, absorbed, step);
         next.outbox.clear();

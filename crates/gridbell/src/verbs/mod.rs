@@ -14,6 +14,7 @@ pub(crate) mod fixtures;
 pub(crate) mod listing;
 #[cfg(test)]
 mod new_provider;
+pub(crate) mod output;
 pub(crate) mod providers;
 pub(crate) mod site;
 pub(crate) mod trigger;

@@ -16,7 +16,7 @@ use crate::{
     show::{self, Paint},
     web::Serving,
 };
-use local_stack::{ProviderUrls, Stack, UpOptions, Workspace};
+use local_stack::{LogLine, ProviderUrls, SpanExporter, Stack, UpOptions, Workspace, progress::Progress};
 use provider_server::Simulators;
 use stack_client::Description;
 
@@ -26,7 +26,7 @@ const LOOK_AT_LOGS: Duration = Duration::from_millis(500);
 /// Arguments of `up`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gridbell up\n  gridbell up --config gridbell.toml --logs\n  gridbell up --endpoint-url http://127.0.0.1:4566 --keep"
+    after_help = "Examples:\n  gridbell up\n  gridbell up --config gridbell.toml --logs\n  gridbell up --endpoint-url http://127.0.0.1:4566 --keep\n  gridbell up --otlp http://127.0.0.1:4318      a webhook is one trace in Jaeger, Tempo or any OpenTelemetry collector"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct Up {
@@ -48,6 +48,9 @@ pub(crate) struct Up {
     /// Show what the functions log
     #[arg(long)]
     pub(crate) logs: bool,
+    /// Send the functions' spans to an OTLP endpoint over HTTP, e.g. a local Jaeger
+    #[arg(long, value_name = "URL", value_parser = otlp)]
+    pub(crate) otlp: Option<Url>,
     /// Leave the stack on the endpoint when gridbell ends
     #[arg(long, requires = "endpoint_url")]
     pub(crate) keep: bool,
@@ -64,6 +67,12 @@ fn endpoint(text: &str) -> Result<Url, String> {
     if plain { Ok(url) } else { Err("write http://HOST:PORT, nothing behind it".to_owned()) }
 }
 
+/// Parses the address of a viewer.
+fn otlp(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.filter(|url| url.query().is_none()).ok_or_else(|| "write http://HOST:PORT, usually port 4318".to_owned())
+}
+
 /// Starts the stack, prints all addresses, and waits.
 pub(crate) async fn run(up: Up) -> Result<()> {
     let mut ending = Ending::listen()?;
@@ -74,6 +83,8 @@ pub(crate) async fn run(up: Up) -> Result<()> {
         None => Workspace::find()?.own().join("stack.json"),
     });
     (options.endpoint_url, options.watch, options.keep) = (up.endpoint_url, up.watch, up.keep);
+    options.spans = up.otlp.is_some();
+    let mut spans = up.otlp.as_ref().map(Spans::to).transpose()?;
     let mut stack = tokio::select! {
         stack = Stack::up(options, progress.as_ref()) => stack?,
         () = ending.asked() => {
@@ -95,9 +106,13 @@ pub(crate) async fn run(up: Up) -> Result<()> {
         tokio::select! {
             () = ending.asked() => break None,
             error = stack.failed() => break Some(error),
-            () = tokio::time::sleep(LOOK_AT_LOGS), if up.logs => {}
+            () = tokio::time::sleep(LOOK_AT_LOGS), if up.logs || spans.is_some() => {}
         }
-        for line in stack.logs().await? {
+        let mut lines = stack.logs().await?;
+        if let Some(spans) = &mut spans {
+            lines = spans.pass_on(lines, progress.as_ref()).await;
+        }
+        for line in lines.into_iter().filter(|_| up.logs) {
             progress.note(&line.to_string());
         }
     };
@@ -105,11 +120,38 @@ pub(crate) async fn run(up: Up) -> Result<()> {
         stack.shutdown().await?;
         return Err(failure);
     }
+    if let (Some(spans), Ok(lines)) = (&mut spans, stack.logs().await) {
+        spans.pass_on(lines, progress.as_ref()).await;
+    }
     progress.note("taking everything down");
     drop(console);
     let down = stack.shutdown().await;
     drop(simulators);
     down
+}
+
+/// The way of spans to a viewer.
+struct Spans {
+    exporter: SpanExporter,
+    /// The viewer did not take the last ones, and a person was told.
+    has_failed: bool,
+}
+
+impl Spans {
+    fn to(endpoint: &Url) -> Result<Self> {
+        Ok(Self { exporter: SpanExporter::new(endpoint)?, has_failed: false })
+    }
+
+    /// Sends the spans among the lines, and returns the others. A viewer that does not answer gets them later.
+    async fn pass_on(&mut self, lines: Vec<LogLine>, progress: &dyn Progress) -> Vec<LogLine> {
+        let others = self.exporter.take(lines);
+        let sent = self.exporter.send().await;
+        if let (Err(error), false) = (&sent, self.has_failed) {
+            progress.note(&format!("the spans wait: {error:#}"));
+        }
+        self.has_failed = sent.is_err();
+        others
+    }
 }
 
 /// The stack's options, and the simulators, which must live as long as the stack.
@@ -156,9 +198,12 @@ pub(super) fn show(description: &Description, state: &Path, console: Option<&Ser
         let _ = writeln!(text, "  {} ({})\n    {}", paint.bold(name), source.provider, source.url);
     }
     text.push('\n');
+    let has_outputs = description.queues.contains_key("outputs");
     for (name, value) in [
         ("console", console.map_or("", |console| &console.url)),
-        ("signals", description.queues.get("signals").map_or("", String::as_str)),
+        // With outputs, the courier reads that queue.
+        ("signals", if has_outputs { "" } else { description.queues.get("signals").map_or("", String::as_str) }),
+        ("outputs", if has_outputs { "the courier delivers the signals: gridbell output list" } else { "" }),
         ("acks", &description.acks),
         ("mail", &description.mail),
         ("AWS", &format!("{} ({})", description.endpoint_url, description.region)),
@@ -181,6 +226,10 @@ mod tests {
         assert!(endpoint("http://127.0.0.1:4566").is_ok());
         for wrong in ["127.0.0.1:4566", "http://h/x", "http://h/?a", "ftp://h"] {
             assert!(endpoint(wrong).is_err(), "{wrong}");
+        }
+        assert!(otlp("http://127.0.0.1:4318").is_ok() && otlp("https://tempo.example/otlp/v1/traces").is_ok());
+        for wrong in ["127.0.0.1:4317", "grpc://h:4317", "http://h/?a"] {
+            assert!(otlp(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -13,6 +13,7 @@ use pipeline::{
 pub use crate::verbs::{
     delivery::{Contents, DeliveryKind, DeliveryView, Preview, Replayed},
     doctor::{CheckResult, Verdict},
+    output::{OutputStatus, OutputView, ReplayedSignal, SignalCount, SignalPreview},
 };
 
 /// A result of the stack. An error is one line for a person.
@@ -21,7 +22,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T>>;
 /// Receives each line that a source's test prints.
 pub type Lines = crate::show::Lines;
 
-/// The result of requesting a test from a provider.
+/// The result of a test of a source or of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tested {
     /// The test was sent and followed to its end.
@@ -60,6 +61,14 @@ pub trait StackAccess: Send + Sync + 'static {
     fn delivery<'a>(&'a self, id: &'a str) -> Answer<'a, Contents>;
     /// The polling state of a source.
     fn poll_state<'a>(&'a self, source: &'a str) -> Answer<'a, Option<PollState>>;
+    /// The outputs; an error if there are some and the stack has no courier.
+    fn outputs(&self) -> Answer<'_, Vec<OutputView>>;
+    /// `output replay NAME --dry-run`.
+    fn kept_signals<'a>(&'a self, output: &'a str) -> Answer<'a, Vec<SignalPreview>>;
+    /// `output replay NAME --yes`.
+    fn replay_output<'a>(&'a self, output: &'a str) -> Answer<'a, Vec<ReplayedSignal>>;
+    /// `output test`; `agreed`: a person has agreed to the action.
+    fn test_output<'a>(&'a self, output: &'a str, agreed: bool, lines: Lines) -> Answer<'a, Tested>;
     /// All checks of `doctor`.
     fn doctor(&self) -> Answer<'_, Vec<CheckResult>>;
     /// `dispatch ack`; returns a confirmation.

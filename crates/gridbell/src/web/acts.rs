@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     access::Lines,
-    app::{App, DoctorRun, Said, TestRun, lock},
+    app::{App, DoctorRun, Said, TestOf, TestRun, lock},
     fields::{Fields, address},
     guard::Refusal,
     server::refused,
@@ -109,31 +109,68 @@ pub(super) async fn test(State(app): State<Arc<App>>, headers: HeaderMap, body: 
         Err(why) => return refused(why),
     };
     let source = form.text("source").to_owned();
-    let to = address("/source", &[("name", &source)]);
+    begin_test(&app, TestOf::Source(source), &form)
+}
+
+/// `output test`: starts it; the output's page shows its progress.
+pub(super) async fn test_output(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form = match form(&app, &headers, &body) {
+        Ok(form) => form,
+        Err(why) => return refused(why),
+    };
+    let output = form.text("output").to_owned();
+    begin_test(&app, TestOf::Output(output), &form)
+}
+
+fn begin_test(app: &Arc<App>, of: TestOf, form: &Fields) -> Response {
+    let (path, name) = match &of {
+        TestOf::Source(name) => ("/source", name),
+        TestOf::Output(name) => ("/output", name),
+    };
+    let to = address(path, &[("name", name)]);
     {
         let mut tests = lock(&app.tests);
-        if tests.get(&source).is_some_and(|run| run.ended.is_none()) {
+        if tests.get(&of).is_some_and(|run| run.ended.is_none()) {
             drop(tests);
-            return lead(&app, &to, Err(anyhow::anyhow!("A test of {source} is under way.")));
+            return lead(app, &to, Err(anyhow::anyhow!("A test of {name} is under way.")));
         }
-        tests.insert(source.clone(), TestRun::began(app.access.now()));
+        tests.insert(of.clone(), TestRun::began(app.access.now()));
     }
     let agreed = form.get("agreed").is_some();
-    tokio::spawn(run_test(Arc::clone(&app), source, agreed));
+    tokio::spawn(run_test(Arc::clone(app), of, agreed));
     Redirect::to(&to).into_response()
 }
 
-async fn run_test(app: Arc<App>, source: String, agreed: bool) {
-    let (at, of) = (Arc::clone(&app), source.clone());
+async fn run_test(app: Arc<App>, of: TestOf, agreed: bool) {
+    let (at, tested) = (Arc::clone(&app), of.clone());
     let lines: Lines = Arc::new(move |line| {
-        if let Some(run) = lock(&at.tests).get_mut(&of) {
+        if let Some(run) = lock(&at.tests).get_mut(&tested) {
             run.line(line);
         }
     });
-    let ended = app.access.test(&source, agreed, lines).await.map_err(|error| format!("{error:#}"));
-    if let Some(run) = lock(&app.tests).get_mut(&source) {
-        run.ended = Some(ended);
+    let ended = match &of {
+        TestOf::Source(source) => app.access.test(source, agreed, lines).await,
+        TestOf::Output(output) => app.access.test_output(output, agreed, lines).await,
+    };
+    if let Some(run) = lock(&app.tests).get_mut(&of) {
+        run.ended = Some(ended.map_err(|error| format!("{error:#}")));
     }
+}
+
+/// `output replay --yes`, after the preview page.
+pub(super) async fn replay_output(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    let form = match form(&app, &headers, &body) {
+        Ok(form) => form,
+        Err(why) => return refused(why),
+    };
+    let output = form.text("output");
+    let replayed = async {
+        let replayed = app.access.replay_output(output).await?;
+        anyhow::ensure!(!replayed.is_empty(), "Nothing was replayed: nothing is kept of this output any more.");
+        anyhow::Ok(replayed.iter().map(|one| format!("✓ {one}")).collect())
+    };
+    let replayed = replayed.await;
+    lead(&app, &address("/output", &[("name", output)]), replayed)
 }
 
 /// `doctor`: starts the checks again.

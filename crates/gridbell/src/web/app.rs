@@ -25,7 +25,7 @@ pub(super) struct App {
     pub(super) guard: Guard,
     pub(super) utc: bool,
     said: Mutex<(u64, BTreeMap<u64, Said>)>,
-    pub(super) tests: Mutex<BTreeMap<String, TestRun>>,
+    pub(super) tests: Mutex<BTreeMap<TestOf, TestRun>>,
     pub(super) doctor: Mutex<Option<DoctorRun>>,
 }
 
@@ -36,7 +36,14 @@ pub(super) struct Said {
     pub(super) lines: Vec<String>,
 }
 
-/// A test of a source, started in the console.
+/// What is tested.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TestOf {
+    Source(String),
+    Output(String),
+}
+
+/// A test of a source or of an output, started in the console.
 #[derive(Debug, Clone)]
 pub(super) struct TestRun {
     pub(super) began_at: Timestamp,

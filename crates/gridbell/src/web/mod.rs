@@ -22,7 +22,8 @@ use anyhow::{Context, Result};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use access::{
-    Answer, CheckResult, Contents, DeliveryKind, DeliveryView, Lines, Preview, Replayed, StackAccess, Tested, Verdict,
+    Answer, CheckResult, Contents, DeliveryKind, DeliveryView, Lines, OutputStatus, OutputView, Preview, Replayed,
+    ReplayedSignal, SignalCount, SignalPreview, StackAccess, Tested, Verdict,
 };
 pub(crate) use opened::OpenedStack;
 

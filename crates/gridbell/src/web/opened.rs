@@ -19,11 +19,14 @@ use pipeline::{
 };
 use tokio::runtime::Handle;
 
-use super::access::{Answer, CheckResult, Contents, DeliveryView, Lines, Preview, Replayed, StackAccess, Tested};
+use super::access::{
+    Answer, CheckResult, Contents, DeliveryView, Lines, OutputView, Preview, Replayed, ReplayedSignal, SignalPreview,
+    StackAccess, Tested,
+};
 use crate::{
     console::{Console, Place, Which},
     show::{Clockface, Unasked, captured},
-    verbs::{alert, delivery, dispatch as verbs_dispatch, doctor, site, webhook},
+    verbs::{alert, delivery, dispatch as verbs_dispatch, doctor, output, site, webhook},
 };
 
 /// A running stack, local or in AWS.
@@ -111,6 +114,40 @@ impl StackAccess for OpenedStack {
 
     fn poll_state<'a>(&'a self, source: &'a str) -> Answer<'a, Option<PollState>> {
         Box::pin(async move { self.refused(self.stack.deliveries().poll_state(source).await) })
+    }
+
+    fn outputs(&self) -> Answer<'_, Vec<OutputView>> {
+        let stack = self.stack.clone();
+        Box::pin(on_one_thread(async move || output::views(&stack, &stack.config().await?).await))
+    }
+
+    fn kept_signals<'a>(&'a self, output: &'a str) -> Answer<'a, Vec<SignalPreview>> {
+        let (stack, name) = (self.stack.clone(), output.to_owned());
+        Box::pin(on_one_thread(async move || Ok(output::replay_previews(&output::kept(&stack, &name, &[]).await?))))
+    }
+
+    fn replay_output<'a>(&'a self, output: &'a str) -> Answer<'a, Vec<ReplayedSignal>> {
+        let (stack, name) = (self.stack.clone(), output.to_owned());
+        Box::pin(on_one_thread(async move || {
+            let lanes = output::kept(&stack, &name, &[]).await?;
+            if lanes.is_empty() { Ok(Vec::new()) } else { output::replay(&stack, &name, &[], &lanes).await }
+        }))
+    }
+
+    fn test_output<'a>(&'a self, output: &'a str, agreed: bool, lines: Lines) -> Answer<'a, Tested> {
+        let (stack, name) = (self.stack.clone(), output.to_owned());
+        Box::pin(on_one_thread(async move || {
+            let config = stack.config().await?;
+            let asks = output::test_asks(&config, &name)?;
+            if !agreed {
+                return Ok(Tested::Asks(asks));
+            }
+            let result = output::test(&stack, &config, &name).await?;
+            let words = output::test_words(&name, &result);
+            anyhow::ensure!(result.failed.is_none(), "{words}");
+            lines(words);
+            Ok(Tested::Done)
+        }))
     }
 
     fn doctor(&self) -> Answer<'_, Vec<CheckResult>> {

@@ -18,17 +18,19 @@ pub(super) enum Section {
     Deliveries,
     Incidents,
     Sources,
+    Outputs,
     Doctor,
     /// None of them.
     Elsewhere,
 }
 
-const SECTIONS: [(Section, &str, &str); 6] = [
+const SECTIONS: [(Section, &str, &str); 7] = [
     (Section::Now, "/now", "Now"),
     (Section::Sites, "/sites", "Sites"),
     (Section::Deliveries, "/deliveries", "Deliveries"),
     (Section::Incidents, "/incidents", "Incidents"),
     (Section::Sources, "/sources", "Sources"),
+    (Section::Outputs, "/outputs", "Outputs"),
     (Section::Doctor, "/doctor", "Doctor"),
 ];
 

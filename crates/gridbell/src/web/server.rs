@@ -34,6 +34,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/incident/snooze", post(acts::snooze_incident))
         .route("/replay", get(shown).post(acts::replay))
         .route("/source/test", post(acts::test))
+        .route("/output/test", post(acts::test_output))
+        .route("/output/replay", get(shown).post(acts::replay_output))
         .route("/doctor", get(shown).post(acts::check))
         .fallback(get(shown))
         .layer(from_fn_with_state(Arc::clone(&app), admitted))

@@ -30,6 +30,7 @@ pub(super) fn of(record: &SubjectRecord) -> Vec<String> {
         source: format!("/gridbell/{}", record.origin.source),
         test: false,
         time: at,
+        traceparent: record.traceparent,
         body: String::new(),
     };
     let made = state.with_effective(&record.origin, &last, &BTreeMap::new(), SIGNAL_LIMIT_BYTES);

@@ -113,6 +113,57 @@ fn a_test_of_a_source_asks_before_others_feel_it() {
 }
 
 #[test]
+fn a_test_of_an_output_asks_and_shows_the_answer() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    tab.goto("/outputs");
+    assert!(tab.text("main").contains("3 outputs, 2 with problems"), "{}", tab.text("main"));
+    tab.click("a[href='/output?name=historian']");
+    tab.click("form[action='/output/test'] button");
+    tab.wait("the question", "document.querySelector('.alarm') !== null");
+    assert!(tab.text(".alarm").contains("historian would get an event"), "{}", tab.text("main"));
+    assert_eq!(done(&console), ["test output historian false"]);
+    tab.is_for_everybody("the question before a test of an output");
+    tab.click("form[action='/output/test'] button.primary");
+    tab.wait(
+        "the answer",
+        "document.querySelector('#test ~ ul')?.textContent.includes('took the test event in 41 ms')",
+    );
+    assert_eq!(done(&console), ["test output historian false", "test output historian true"]);
+
+    tab.goto(&format!("/output?name={}", data::OUTPUT));
+    tab.click("form[action='/output/test'] button");
+    tab.wait("the question", "document.querySelector('#test ~ .alarm') !== null");
+    tab.click("form[action='/output/test'] button.primary");
+    tab.wait(
+        "the failure",
+        "document.querySelector('#test ~ .alarm')?.textContent.includes('did not take the test event')",
+    );
+    tab.goto("/output?name=nobody");
+    assert!(tab.text("main").contains("There is no output nobody"), "{}", tab.text("main"));
+}
+
+#[test]
+fn a_replay_of_an_output_shows_what_would_come_of_it_first() {
+    let Some(console) = open(data::ordinary()) else { return };
+    let tab = &console.tab;
+    tab.goto(&format!("/output?name={}", data::OUTPUT));
+    tab.click("a.button");
+    assert!(tab.text("main").contains("1 of 2 signals would be delivered"), "{}", tab.text("main"));
+    assert!(tab.text("tbody").contains("dropped: the output has taken a newer version"), "{}", tab.text("main"));
+    assert_eq!(done(&console), [""; 0], "a preview does nothing");
+    tab.click("form[action='/output/replay'] button");
+    let said = tab.text(".said.good");
+    assert!(said.contains("voltus-prod/dkmq#7.4 went back into delivery"), "{}", tab.text("main"));
+    assert!(said.contains("voltus-prod/dkmq#7.2 is dropped"), "{}", tab.text("main"));
+    assert_eq!(done(&console), [format!("replay output {}", data::OUTPUT)]);
+    assert_eq!(tab.eval("document.querySelector('a.button')"), serde_json::Value::Null, "nothing is kept any more");
+    tab.goto("/output/replay?name=historian");
+    assert_eq!(tab.eval("document.querySelector('form[action=\"/output/replay\"] button')"), serde_json::Value::Null);
+    tab.was_good();
+}
+
+#[test]
 fn the_doctor_checks_again_when_asked() {
     let Some(console) = open(data::ordinary()) else { return };
     let tab = &console.tab;

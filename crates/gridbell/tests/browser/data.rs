@@ -7,7 +7,9 @@ use dispatch::{
     Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request,
     Subject, Target, TestReason, absorb,
 };
-use gridbell::web::{CheckResult, Contents, DeliveryKind, DeliveryView, Verdict};
+use gridbell::web::{
+    CheckResult, Contents, DeliveryKind, DeliveryView, OutputStatus, OutputView, SignalCount, SignalPreview, Verdict,
+};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     conditions::{Condition, StageReport},
@@ -24,6 +26,7 @@ use super::fixed::{Data, FixedStack};
 
 pub(crate) const DISPATCH: &str = "voltus-prod/dkmq";
 pub(crate) const INCIDENT: &str = "dispatch-at-risk/voltus-prod/dkmq";
+pub(crate) const OUTPUT: &str = "site-gateway";
 pub(crate) const QUARANTINED: &str = "019ca932-ba80-7000-8000-00000000000a";
 const DELIVERY: &str = "019ca932-ba80-7000-8000-000000000001";
 
@@ -114,7 +117,8 @@ fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) 
         let said = DispatchFact { id: wanted.id.to_owned(), rank: Rank::Numbered(number, now), terms };
         let fact = Fact::new(origin.clone(), subject.clone(), FactBody::Dispatch(said));
         let state = record.as_ref().map(|record| record.state.clone());
-        let publication = Publication { epoch: Epoch::at(at("00:00:00")), now, limit_bytes: usize::MAX };
+        let publication =
+            Publication { epoch: Epoch::at(at("00:00:00")), now, limit_bytes: usize::MAX, traceparent: None };
         let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
         let deadlines = Deadlines { acknowledge: true, ..Deadlines::default() };
         let step = Step {
@@ -124,6 +128,7 @@ fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) 
             deadlines,
             write: format!("w{number}"),
             now,
+            traceparent: None,
         };
         let mut next = SubjectRecord::following(record.as_ref(), &origin, absorbed, step);
         next.outbox.clear();
@@ -233,6 +238,7 @@ fn jobs(reason: &str) -> Vec<StoredJob> {
         attempt: 3,
         failures: vec![failure("11:58:01"), failure("11:58:20"), failure("11:59:20")],
         kind: None,
+        traceparent: None,
     };
     let quarantined = QuarantinedJob {
         id: QUARANTINED.to_owned(),
@@ -286,9 +292,67 @@ fn config(name: &str, instructions: &str) -> Config {
         "leap-prod": {"provider": "leap", "api_url": "https://api.leap.energy/v2", "api_key": "ssm:/gridbell/leap-prod", "tokens": []},
         "voltus-sandbox": {"provider": "voltus", "environment": "sandbox", "tokens": []},
     });
+    let outputs = json!({
+        OUTPUT: {"target": {"http": {"url": "https://ems.example.com/in", "secrets": ["ssm:/gridbell/gateway"]}}},
+        "historian": {"target": {"sqs": {"queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/history"}}},
+    });
     let mill = json!({"name": name, "timezone": "America/Los_Angeles", "phone": "+1 555 0100", "instructions": instructions,
         "runbook_url": "https://wiki.example.com/mill"});
-    Config::parse(&json!({"sources": sources, "sites": {"voltus-prod/d4z9": mill}}).to_string()).expect("good")
+    let config = json!({"sources": sources, "outputs": outputs, "sites": {"voltus-prod/d4z9": mill}});
+    Config::parse(&config.to_string()).expect("good")
+}
+
+/// A failing output that did not take two signals, one that works, and one of that name.
+fn outputs(reason: &str, name: &str) -> Vec<OutputView> {
+    let waiting = |signals, subjects| SignalCount { signals, subjects, since: Some(at("11:52:00")) };
+    let failing = OutputView {
+        output: OUTPUT.to_owned(),
+        kind: "http",
+        target: "https://ems.example.com/in?…".to_owned(),
+        sources: Some(vec!["voltus-prod".to_owned(), name.to_owned()]),
+        types: Some(vec!["gridbell.dispatch.*".to_owned()]),
+        tests: false,
+        required: true,
+        status: OutputStatus::Failing,
+        failing_since: Some(at("11:52:00")),
+        reason: Some(reason.to_owned()),
+        next_at: Some(at("12:00:40")),
+        waiting: waiting(3, 2),
+        kept: waiting(2, 1),
+        delivered_at: Some(at("11:51:00")),
+        test: None,
+    };
+    let works = OutputView {
+        output: "historian".to_owned(),
+        kind: "sqs",
+        target: "https://sqs.eu-west-1.amazonaws.com/123456789012/history".to_owned(),
+        sources: None,
+        types: None,
+        tests: true,
+        required: false,
+        status: OutputStatus::Delivering,
+        failing_since: None,
+        reason: None,
+        next_at: None,
+        waiting: SignalCount::default(),
+        kept: SignalCount::default(),
+        ..failing.clone()
+    };
+    let other = OutputView { output: name.to_owned(), target: name.to_owned(), ..failing.clone() };
+    vec![failing, works, other]
+}
+
+fn kept_signals(subject: &str) -> Vec<SignalPreview> {
+    let signal = |sequence: u64, possible: bool, outcome: &str| SignalPreview {
+        id: format!("{subject}#7.{sequence}"),
+        subject: subject.to_owned(),
+        kind: "gridbell.dispatch.cancelled.v1".to_owned(),
+        test: !possible,
+        since: at("11:30:00"),
+        possible,
+        outcome: outcome.to_owned(),
+    };
+    vec![signal(4, true, "delivered"), signal(2, false, "dropped: the output has taken a newer version")]
 }
 
 fn polls(detail: &str) -> Vec<PollState> {
@@ -344,6 +408,8 @@ pub(crate) fn ordinary() -> Arc<FixedStack> {
         jobs,
         dead: vec![dead("the retrier failed five times on its work")],
         polls: polls("Leap refuses the key (401)"),
+        outputs: outputs("no connection", "building-2"),
+        kept_signals: kept_signals(DISPATCH),
         checks: checks("3 sources, an acknowledgement is awaited"),
         says: vec![
             "The dispatch is s3lf.".to_owned(),
@@ -368,6 +434,8 @@ pub(crate) fn evil() -> Arc<FixedStack> {
         jobs,
         dead: vec![dead(&long())],
         polls: polls(&long()),
+        outputs: outputs(&long(), EVIL),
+        kept_signals: kept_signals(EVIL),
         checks: checks(&long()),
         unreadable: vec![long()],
         says: vec![long()],

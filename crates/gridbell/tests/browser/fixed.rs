@@ -5,7 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Result, bail};
 use aws::dynamo::{Listed, StoredJob, Wanted};
 use futures_util::{FutureExt, future::ready};
-use gridbell::web::{Answer, CheckResult, Contents, DeliveryView, Lines, Preview, Replayed, StackAccess, Tested};
+use gridbell::web::{
+    Answer, CheckResult, Contents, DeliveryView, Lines, OutputView, Preview, Replayed, ReplayedSignal, SignalCount,
+    SignalPreview, StackAccess, Tested,
+};
 use jiff::Timestamp;
 use pipeline::{
     config::Config,
@@ -24,6 +27,9 @@ pub(crate) struct Data {
     pub(crate) contents: Vec<Contents>,
     pub(crate) dead: Vec<DeliveryView>,
     pub(crate) polls: Vec<PollState>,
+    pub(crate) outputs: Vec<OutputView>,
+    /// What the first output did not take.
+    pub(crate) kept_signals: Vec<SignalPreview>,
     pub(crate) checks: Vec<CheckResult>,
     pub(crate) unreadable: Vec<String>,
     /// The lines that a test prints.
@@ -119,6 +125,44 @@ impl StackAccess for FixedStack {
 
     fn poll_state<'a>(&'a self, source: &'a str) -> Answer<'a, Option<PollState>> {
         answer(Ok(self.data().polls.iter().find(|poll| poll.source == source).cloned()))
+    }
+
+    fn outputs(&self) -> Answer<'_, Vec<OutputView>> {
+        answer(Ok(self.data().outputs.clone()))
+    }
+
+    fn kept_signals<'a>(&'a self, output: &'a str) -> Answer<'a, Vec<SignalPreview>> {
+        let data = self.data();
+        let is_first = data.outputs.first().is_some_and(|first| first.output == output);
+        answer(Ok(if is_first { data.kept_signals.clone() } else { Vec::new() }))
+    }
+
+    fn replay_output<'a>(&'a self, output: &'a str) -> Answer<'a, Vec<ReplayedSignal>> {
+        let mut data = self.data();
+        data.done.push(format!("replay output {output}"));
+        let kept = std::mem::take(&mut data.kept_signals);
+        if let Some(first) = data.outputs.first_mut() {
+            first.kept = SignalCount::default();
+        }
+        let replayed = kept.into_iter().map(|kept| ReplayedSignal { id: kept.id, delivered_again: kept.possible });
+        answer(Ok(replayed.collect()))
+    }
+
+    fn test_output<'a>(&'a self, output: &'a str, agreed: bool, lines: Lines) -> Answer<'a, Tested> {
+        let mut data = self.data();
+        data.done.push(format!("test output {output} {agreed}"));
+        if !agreed {
+            return answer(Ok(Tested::Asks(format!(
+                "{output} would get an event of the type gridbell.output.test.v1"
+            ))));
+        }
+        match data.outputs.iter().find(|one| one.output == output).and_then(|one| one.reason.clone()) {
+            Some(reason) => answer(Err(anyhow::anyhow!("{output} did not take the test event: {reason}"))),
+            None => {
+                lines(format!("{output} took the test event in 41 ms"));
+                answer(Ok(Tested::Done))
+            }
+        }
     }
 
     fn doctor(&self) -> Answer<'_, Vec<CheckResult>> {

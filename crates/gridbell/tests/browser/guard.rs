@@ -74,7 +74,16 @@ fn another_host_and_another_pages_form_are_refused() {
         let rebound =
             asked.request(Method::GET, "/now").header(header::HOST, "evil.example").header(header::COOKIE, &cookie);
         assert_eq!(asked.send(rebound).await.status(), StatusCode::MISDIRECTED_REQUEST);
-        for path in ["/dispatch/ack", "/incident/ack", "/incident/snooze", "/replay", "/source/test", "/doctor"] {
+        for path in [
+            "/dispatch/ack",
+            "/incident/ack",
+            "/incident/snooze",
+            "/replay",
+            "/source/test",
+            "/output/test",
+            "/output/replay",
+            "/doctor",
+        ] {
             let form = asked
                 .request(Method::POST, path)
                 .header(header::COOKIE, &cookie)
@@ -86,7 +95,7 @@ fn another_host_and_another_pages_form_are_refused() {
                 StatusCode::UNAUTHORIZED,
                 "{path}"
             );
-            if path != "/replay" && path != "/doctor" {
+            if !["/replay", "/output/replay", "/doctor"].contains(&path) {
                 let get = asked.request(Method::GET, &format!("{path}?{body}")).header(header::COOKIE, &cookie);
                 assert_eq!(asked.send(get).await.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
             }

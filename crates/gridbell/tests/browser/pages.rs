@@ -21,6 +21,9 @@ pub(crate) fn paths() -> Vec<(&'static str, String)> {
         ("incident", format!("/incident?name={}", data::INCIDENT)),
         ("sources", "/sources".to_owned()),
         ("source", "/source?name=leap-prod".to_owned()),
+        ("outputs", "/outputs".to_owned()),
+        ("output", format!("/output?name={}", data::OUTPUT)),
+        ("output-replay", format!("/output/replay?name={}", data::OUTPUT)),
         ("doctor", "/doctor".to_owned()),
     ]
 }

@@ -68,7 +68,7 @@ fn the_file_as_a_whole() {
         ("[sources", "gridbell.toml:1:9: not TOML: unclosed table, expected `]`"),
         (
             "[sorces.x]\n",
-            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, signals, sites",
+            "gridbell.toml:1:2: sorces: unknown key; known here: sources, deadlines, contacts, acks, signals, sites, outputs",
         ),
         ("sources = 1", "gridbell.toml:1:11: sources: a number where a table belongs"),
         ("[sources]\nx = 'y'", "gridbell.toml:2:5: sources.x: a string where a table belongs"),

@@ -83,6 +83,15 @@ fn what_only_a_deployment_needs() {
             "gridbell.toml:5:1: acks: acknowledge = true, and no token lets a controller acknowledge; write [acks] with a token",
         ]
     );
+    let ringing = format!(
+        "{NVGRID}token = '{HASH}'\n[contacts]\nemail = ['a@b.c']\nfrom = 'd@e.f'\npagerduty = 'env:PD'\n[sources.n.contacts]\nsns = 'off'\n"
+    );
+    assert_eq!(
+        mistakes(&ringing),
+        [
+            "gridbell.toml:7:13: contacts.pagerduty: only the local stack can read env:PD; put it into SSM and write \"ssm:/…\""
+        ]
+    );
     let whole = format!(
         "{NVGRID}token = '{HASH}'\n[deadlines]\nacknowledge = true\n[contacts]\nemail = ['a@b.c']\nfrom = 'd@e.f'\n[acks]\ntoken = '{HASH}'\n"
     );

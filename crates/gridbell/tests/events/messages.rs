@@ -28,8 +28,9 @@ const DISPATCH: &str = "voltus-demo/dkmq";
 /// has failed before; a heartbeat.
 pub(crate) fn hydrator() -> BTreeMap<String, Value> {
     let bodies = || ALL.iter().filter(|body| body.name != PING.name).enumerate();
-    let message =
-        |(index, body): (usize, &Body)| Job::messages(&delivery(index), &body.source(), AT, body.text()).remove(0);
+    let message = |(index, body): (usize, &Body)| {
+        Job::messages(&delivery(index), &body.source(), AT, body.text(), None).remove(0)
+    };
     let mut events: BTreeMap<String, Value> = bodies()
         .map(|(index, body)| {
             (format!("{}-{}", body.provider, body.name), batch("deliveries", &[message((index, body))]))
@@ -85,14 +86,14 @@ pub(crate) fn alerter() -> BTreeMap<String, Value> {
                 Lane::Urgent => "alerts",
                 Lane::CanWait => "reviews",
             };
-            let hint = Hint { condition: condition.clone(), at: AT, attempt: 0, timer: false };
+            let hint = Hint::new(condition.clone(), AT);
             (name(&condition), batch(queue, &[text(&ToAlert::Hint(hint))]))
         })
         .collect();
     let incidents = conditions().iter().take(3).map(Condition::incident).collect();
     events.insert("review".to_owned(), batch("reviews", &[text(&ToAlert::Review { incidents })]));
     let group = "group/dispatch-at-risk/voltus-demo/first".to_owned();
-    events.insert("flush".to_owned(), batch("alerts", &[text(&ToAlert::Flush { group })]));
+    events.insert("flush".to_owned(), batch("alerts", &[text(&ToAlert::Flush { group, traceparent: None })]));
     events
 }
 
@@ -138,6 +139,7 @@ fn job(attempt: u32, kind: JobKind) -> Job {
         failures: (0..attempt).map(failure).collect(),
         after: None,
         waits: None,
+        traceparent: None,
         kind,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DISPATCH, EVIL, without_nul, world};
+use super::{DISPATCH, EVIL, OUTPUT, without_nul, world};
 
 /// A test case of a verb.
 pub(crate) enum Case {
@@ -59,6 +59,9 @@ pub(crate) fn cases() -> BTreeMap<&'static str, Vec<Case>> {
         ("alert list", vec![runs(&[])]),
         ("alert snooze", vec![runs(&[&world.incident, "30m", "--as", &evil]), runs(&[&evil, "30m"])]),
         ("alert ack", vec![runs(&[&world.incident, "--by", &evil]), runs(&[&evil])]),
+        ("output list", vec![runs(&[])]),
+        ("output test", vec![runs(&[OUTPUT, "--yes"]), runs(&[OUTPUT]), runs(&[&evil, "--yes"])]),
+        ("output replay", vec![runs(&[OUTPUT, "--dry-run"]), runs(&[OUTPUT, "--subject", &evil]), runs(&[&evil])]),
         ("epoch get", vec![runs(&[])]),
         // Without a terminal it does nothing; the flow tests run it.
         ("epoch begin", vec![runs(&[])]),

@@ -48,6 +48,9 @@ pub(crate) struct TestStack {
 /// A dispatch with malicious names.
 pub(crate) const DISPATCH: &str = "voltus-demo/evil-1";
 
+/// An output that answers with malicious words.
+pub(crate) const OUTPUT: &str = "gateway";
+
 static STACK: LazyLock<TestStack> = LazyLock::new(TestStack::up);
 
 pub(crate) fn world() -> &'static TestStack {
@@ -88,6 +91,12 @@ impl TestStack {
             source.api_url = Some(provider.parse().expect("an address"));
             source.poll_s = 0;
         }
+        // What it answers does not count: people acknowledge in these tests.
+        let output = json!({
+            "target": {"http": {"url": format!("{provider}/output"), "secrets": ["ssm:/gridbell/gateway"], "allow_private": true}},
+            "required": false,
+        });
+        options.config.outputs.insert(OUTPUT.to_owned(), serde_json::from_value(output).expect("an output"));
         let stack = runtime.block_on(Stack::up(options, progress::on_stderr().as_ref())).expect("up");
         let description = stack.description().clone();
         let state = stack.state_file().to_str().expect("a path").to_owned();

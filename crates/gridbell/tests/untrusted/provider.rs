@@ -38,6 +38,7 @@ fn answer(method: &Method, path: &str) -> Response<Body> {
         ("POST", "/dispatch/meter/webhook/integration_test") => {
             (200, json!({"http_status": 200, "sent_time": EVIL, "body": long(), "error_message": EVIL}))
         }
+        ("POST", "/output") => (200, json!({"state": "accepted", "detail": EVIL})),
         _ => (400, json!({"message": long(), "type": EVIL, "code": EVIL})),
     };
     let response = Response::builder().status(status).header("content-type", "application/json");

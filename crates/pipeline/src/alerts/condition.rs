@@ -103,6 +103,11 @@ pub enum Condition {
         /// The channel's id, or `mail`.
         channel: String,
     },
+    /// An output takes no signals, or an event is kept that it never took (`output-failing`).
+    OutputFailing {
+        /// The output.
+        output: String,
+    },
 }
 
 impl Condition {
@@ -121,6 +126,7 @@ impl Condition {
             Self::UnknownEvent { .. } => IncidentKind::UnknownEvent,
             Self::GivenUp { .. } | Self::DeadLetters { .. } => IncidentKind::DeadLetter,
             Self::ChannelFailing { .. } => IncidentKind::ChannelFailing,
+            Self::OutputFailing { .. } => IncidentKind::OutputFailing,
         }
     }
 
@@ -160,6 +166,7 @@ impl Condition {
             Self::GivenUp { about, .. } => about.clone(),
             Self::DeadLetters { queue } => queue.to_string(),
             Self::ChannelFailing { channel } => channel.clone(),
+            Self::OutputFailing { output } => output.clone(),
         }
     }
 
@@ -179,7 +186,10 @@ impl Condition {
             | Self::NoEnd { dispatch }
             | Self::MissedDelivery { dispatch } => dispatch.source(),
             Self::NotCompliant { subject } => subject.source(),
-            Self::DeliveriesUnread | Self::DeadLetters { .. } | Self::ChannelFailing { .. } => GRIDBELL,
+            Self::DeliveriesUnread
+            | Self::DeadLetters { .. }
+            | Self::ChannelFailing { .. }
+            | Self::OutputFailing { .. } => GRIDBELL,
         }
     }
 
@@ -209,7 +219,8 @@ impl Condition {
             | Self::DeliveriesUnread
             | Self::NotAcknowledged { .. }
             | Self::ControllerFailed { .. }
-            | Self::NotCompliant { .. } => true,
+            | Self::NotCompliant { .. }
+            | Self::OutputFailing { .. } => true,
             Self::KeyRefused { .. }
             | Self::KeysRotated { .. }
             | Self::NoEnd { .. }

@@ -7,9 +7,10 @@ use crate::{
     alerts::{
         channels::ChannelHealth,
         condition::Condition,
-        conditions::{Evidence, QUIET},
+        conditions::{Evidence, OutputEvidence, QUIET},
     },
-    ports::{Deliveries, Depths, Dispatches, Health, Incidents, PortError, Ports, Watched},
+    outputs::reach::reach,
+    ports::{Deliveries, Depths, Dispatches, Health, Incidents, Outputs, PortError, Ports, Watched},
 };
 
 impl<P: Ports> Alert<'_, P> {
@@ -39,7 +40,11 @@ impl<P: Ports> Alert<'_, P> {
                 let programs = published.map(|(_, terms)| terms.programs).unwrap_or_default();
                 let deadlines = self.config.deadlines_for(dispatch.source(), &programs);
                 evidence.has_acknowledgements = deadlines.acknowledge;
-                if !deadlines.acknowledge {
+                if let (Some(outputs), Some(record)) = (self.outputs, &evidence.record)
+                    && !self.config.outputs.is_empty()
+                {
+                    evidence.reach = Some(reach(outputs, self.config, record).await?);
+                } else if !deadlines.acknowledge {
                     evidence.backlog = Some(self.queues.depth(Watched::Signals).await?);
                 }
             }
@@ -51,6 +56,7 @@ impl<P: Ports> Alert<'_, P> {
             Condition::ChannelFailing { channel } => {
                 evidence.channel = self.incidents.channel(&ChannelHealth::key(channel)).await?;
             }
+            Condition::OutputFailing { output } => evidence.output = self.output(output).await?,
             Condition::PartsUnsent { .. }
             | Condition::ControllerFailed { .. }
             | Condition::NoEnd { .. }
@@ -59,7 +65,20 @@ impl<P: Ports> Alert<'_, P> {
         }
         Ok(evidence)
     }
+
+    async fn output(&self, output: &str) -> Result<Option<OutputEvidence>, PortError> {
+        let is_configured = self.config.outputs.contains_key(output);
+        let Some(outputs) = self.outputs.filter(|_| is_configured) else {
+            return Ok(Some(OutputEvidence { is_configured, ..OutputEvidence::default() }).filter(|_| !is_configured));
+        };
+        let state = outputs.output_state(output).await?;
+        let lanes = outputs.lanes(output, Timestamp::MAX, MOST_LANES).await?;
+        Ok(Some(OutputEvidence { is_configured, state, lanes }))
+    }
 }
+
+/// How many lanes of an output are counted; those of a working output are few.
+const MOST_LANES: usize = 2_000;
 
 fn since(now: Timestamp) -> Timestamp {
     now.saturating_sub(QUIET).unwrap_or(Timestamp::MIN)

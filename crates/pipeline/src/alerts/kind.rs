@@ -28,6 +28,8 @@ pub enum IncidentKind {
     SourceDown,
     /// A channel takes no alerts: mail, SNS, PagerDuty or a webhook.
     ChannelFailing,
+    /// An output takes no signals, or an event is kept that it never took.
+    OutputFailing,
 }
 
 impl IncidentKind {
@@ -44,6 +46,7 @@ impl IncidentKind {
             Self::DeadLetter => "dead-letter",
             Self::SourceDown => "source-down",
             Self::ChannelFailing => "channel-failing",
+            Self::OutputFailing => "output-failing",
         }
     }
 }

@@ -19,27 +19,25 @@ mod page;
 mod recipients;
 pub mod review;
 mod ring;
+mod schedule;
 mod stages;
 
 use std::collections::BTreeMap;
 
+use dispatch::TraceParent;
 use futures_util::{StreamExt, future::join, stream};
 use jiff::{SignedDuration, Timestamp};
+use tracing::{Instrument, Span};
 
 use crate::{
-    alerts::{
-        channels::Ring,
-        condition::Condition,
-        conditions::Verdict,
-        group::{AlertGroup, Urgency},
-        incident::Incident,
-    },
+    alerts::{condition::Condition, conditions::Verdict, incident::Incident},
     config::Config,
     dispatches::record::SubjectRecord,
     job::Message,
     messages::{self, Hint, ReadError, ToAlert, hop_s},
     ports::{Clock, Incidents, JobQueue, Lane, PortError, Ports, Random},
-    update::{Change, From, Groups, IncidentRows, update},
+    trace::Hop,
+    update::{Change, From, IncidentRows, update},
 };
 
 pub use acknowledge::{AcknowledgeIncident, IncidentAckOutcome};
@@ -49,6 +47,7 @@ pub use page::{AckPages, Page};
 use decide::{Decided, decide};
 use notify::JustJudged;
 use ring::Rung;
+use schedule::Schedule;
 use stages::{Rules, published};
 
 /// Incidents judged at the same time.
@@ -80,6 +79,8 @@ pub struct Alert<'a, P: Ports> {
     pub deliveries: &'a P::Deliveries,
     /// The queues' depths.
     pub queues: &'a P::Depths,
+    /// `outputs`, read only; none if the stack has no courier.
+    pub outputs: Option<&'a P::Outputs>,
     /// SES.
     pub mailer: &'a P::Mailer,
     /// The channels besides mail.
@@ -98,6 +99,8 @@ struct Cause {
     hint: Option<u32>,
     /// Whether the next stage gets a timer.
     sets_timer: bool,
+    /// The hop that judges it.
+    traceparent: Option<TraceParent>,
 }
 
 struct Seen {
@@ -123,17 +126,22 @@ impl<P: Ports> Alert<'_, P> {
         // Hints at the same condition are judged once.
         let mut hints: BTreeMap<Condition, (Hint, Vec<String>)> = BTreeMap::new();
         let mut reviews = Vec::new();
-        let mut flushes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut flushes: BTreeMap<String, (Option<TraceParent>, Vec<String>)> = BTreeMap::new();
         for Message { id, body, .. } in messages {
             match messages::read(&body) {
                 Ok(ToAlert::Hint(hint)) => {
                     let (known, ids) =
                         hints.entry(hint.condition.clone()).or_insert_with(|| (hint.clone(), Vec::new()));
                     known.at = known.at.max(hint.at);
+                    known.traceparent = known.traceparent.or(hint.traceparent);
                     ids.push(id);
                 }
                 Ok(ToAlert::Review { incidents }) => reviews.push((incidents, id)),
-                Ok(ToAlert::Flush { group }) => flushes.entry(group).or_default().push(id),
+                Ok(ToAlert::Flush { group, traceparent }) => {
+                    let (known, ids) = flushes.entry(group).or_default();
+                    *known = known.or(traceparent);
+                    ids.push(id);
+                }
                 Err(error) => {
                     if matches!(error, ReadError::Foreign(_)) {
                         tracing::error!(alert.message = id, %error, "it goes to the dead letters");
@@ -144,17 +152,23 @@ impl<P: Ports> Alert<'_, P> {
                 }
             }
         }
-        let judged =
-            hints.into_values().map(async |(hint, ids)| (self.hinted(&hint).await, hint.condition.incident(), ids));
-        let judged: Vec<_> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
-        for (done, incident, ids) in judged {
-            if let Err(error) = done {
+        let judged = hints.into_values().map(async |(hint, ids)| {
+            let incident = hint.condition.incident();
+            let (traceparent, span) = self.next_hop(hint.traceparent, "alert", hint.condition.source(), &incident);
+            let judged = async {
+                let Err(error) = self.hinted(&Hint { traceparent, ..hint }).await else { return Vec::new() };
                 tracing::error!(alert.incident = incident, %error, "left to be delivered again");
-                failed.extend(ids);
-            }
-        }
+                ids
+            };
+            judged.instrument(span).await
+        });
+        let judged: Vec<Vec<String>> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
+        failed.extend(judged.into_iter().flatten());
         // At the same time: a channel that is slow for one group does not hold up the mails of another.
-        let sends = flushes.into_iter().map(async |(group, ids)| (self.flush(&group, None).await, group, ids));
+        let sends = flushes.into_iter().map(async |(group, (traceparent, ids))| {
+            let (_, span) = self.next_hop(traceparent, "mail", "", &group);
+            (self.flush(&group, None).instrument(span).await, group, ids)
+        });
         let sends: Vec<_> = stream::iter(sends).buffer_unordered(AT_ONCE).collect().await;
         for (done, group, ids) in sends {
             if let Err(error) = done {
@@ -168,8 +182,21 @@ impl<P: Ports> Alert<'_, P> {
         failed
     }
 
+    /// The next hop of a trace; nothing without a trace.
+    fn next_hop(
+        &self,
+        traceparent: Option<TraceParent>,
+        name: &'static str,
+        source: &str,
+        about: &str,
+    ) -> (Option<TraceParent>, Span) {
+        let hop = traceparent.map(|_| Hop::after(traceparent, self.host));
+        (hop.map(|hop| hop.context), hop.map_or_else(Span::none, |hop| hop.span(name, source, about)))
+    }
+
     async fn hinted(&self, hint: &Hint) -> Result<(), PortError> {
-        let cause = Cause { at: hint.at, hint: Some(hint.attempt), sets_timer: !hint.timer };
+        let Hint { at, attempt, timer, traceparent, .. } = *hint;
+        let cause = Cause { at, hint: Some(attempt), sets_timer: !timer, traceparent };
         let Judged { incident, record, flush } = self.judge(&hint.condition, cause).await?;
         match (flush, incident) {
             (Some(group), Some(incident)) => self.flush(&group, Some(JustJudged { incident, record })).await,
@@ -186,7 +213,7 @@ impl<P: Ports> Alert<'_, P> {
         let judged = incidents.into_iter().map(async |key| {
             let incident = self.incidents.read(&key).await?;
             let Some(incident) = incident.filter(Incident::is_reviewed) else { return Ok(None) };
-            let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: true };
+            let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: true, traceparent: None };
             Ok::<_, PortError>(Some(self.judge(&incident.condition, cause).await?))
         });
         let judged: Vec<Result<_, PortError>> = stream::iter(judged).buffer_unordered(AT_ONCE).collect().await;
@@ -238,7 +265,8 @@ impl<P: Ports> Alert<'_, P> {
                 return Ok(Change::Keep(()));
             };
             if let Some(occasion) = occasion {
-                flush = self.schedule(&mut next, occasion, rules, now).await?;
+                let schedule = Schedule { occasion, rules, now, traceparent: cause.traceparent };
+                flush = self.schedule(&mut next, schedule).await?;
             }
             if opens {
                 tracing::info!(alert.incident = next.incident, "opened");
@@ -250,7 +278,7 @@ impl<P: Ports> Alert<'_, P> {
         let written = updated.await?.written;
         let is_new = written.as_ref().is_some_and(|written| written.mails.is_empty());
         if let Some(at) = timer.filter(|_| cause.sets_timer && (cause.hint.is_none() || is_new)) {
-            self.send_timer(condition, at).await?;
+            self.send_timer(condition, at, cause.traceparent).await?;
         }
         Ok(Judged { incident: written.or(known), record: seen, flush })
     }
@@ -290,8 +318,8 @@ impl<P: Ports> Alert<'_, P> {
             }
             Some(attempt) if attempt < UNREAD_ATTEMPTS => {
                 tracing::warn!(alert.incident = condition.incident(), %error, "its evidence cannot be read; it is judged later");
-                let hint =
-                    Hint { condition: condition.clone(), at: cause.at, attempt: attempt + 1, timer: !cause.sets_timer };
+                let (attempt, timer, traceparent) = (attempt + 1, !cause.sets_timer, cause.traceparent);
+                let hint = Hint { attempt, timer, traceparent, ..Hint::new(condition.clone(), cause.at) };
                 self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), UNREAD_S).await?;
                 Ok(None)
             }
@@ -310,78 +338,13 @@ impl<P: Ports> Alert<'_, P> {
         (at > now && at <= now + REVIEWED).then_some(at)
     }
 
-    async fn send_timer(&self, condition: &Condition, at: Timestamp) -> Result<(), PortError> {
-        let hint = Hint { condition: condition.clone(), at, attempt: 0, timer: true };
-        self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), hop_s(at, self.host.now())).await
-    }
-
-    /// Chooses the group of a pending mail, and ensures that a flush is under way before it stores the mail. Returns
-    /// the group if its mail must be sent now.
-    async fn schedule(
+    async fn send_timer(
         &self,
-        incident: &mut Incident,
-        occasion: Occasion,
-        rules: Rules<'_>,
-        now: Timestamp,
-    ) -> Result<Option<String>, PortError> {
-        let urgency = decide::urgency(incident, occasion, rules, now);
-        let key = group_key(incident, occasion, rules.test);
-        let mut sent_for: Option<Timestamp> = None;
-        let scheduled = update(Groups(self.incidents), &key, From::Stored, async |known| {
-            let is_stored = known.is_some();
-            let group = known.unwrap_or_else(|| fresh_group(&key, incident, occasion, rules.test, now));
-            let send_at = group.sends_at(urgency, &self.config.contacts, now);
-            if group.is_under_way(send_at, now) {
-                return Ok::<_, PortError>(Change::Keep(group.flush_at.unwrap_or(send_at)));
-            }
-            if send_at > now && sent_for.replace(send_at) != Some(send_at) {
-                self.flush_later(&key, urgency, hop_s(send_at, now)).await?;
-            }
-            let flush_at = group.next_flush(send_at, now);
-            // Of many concurrent mails, few write the group.
-            if is_stored && group.flush_at == Some(flush_at) {
-                return Ok(Change::Keep(send_at));
-            }
-            let (revision, write) = (group.revision + 1, self.host.unique());
-            let next = AlertGroup { revision, write, flush_at: Some(flush_at), last_at: now, ..group };
-            Ok(Change::Write(Box::new(next), send_at))
-        });
-        let send_at = scheduled.await?.result;
-        if let Some(waiting) = &mut incident.waiting {
-            (waiting.group, waiting.send_at) = (key.clone(), send_at);
-        }
-        // What was just added to the channels is sent with the mail.
-        let fresh = |ring: &&mut Ring| ring.failures == 0 && ring.claim.is_none() && ring.since == now;
-        let rings = incident.channels.iter_mut().filter_map(|log| log.waiting.as_mut()).filter(fresh);
-        rings.for_each(|ring| ring.next_at = send_at);
-        Ok((send_at <= now).then_some(key))
-    }
-
-    async fn flush_later(&self, group: &str, urgency: Urgency, delay_s: u32) -> Result<(), PortError> {
-        let lane = if urgency == Urgency::CanWait { Lane::CanWait } else { Lane::Urgent };
-        self.job_queue.alert(&ToAlert::Flush { group: group.to_owned() }, lane, delay_s).await
-    }
-}
-
-fn group_key(incident: &Incident, occasion: Occasion, test: bool) -> String {
-    let test = if test { "/test" } else { "" };
-    format!("group/{}/{}/{}{test}", incident.kind(), incident.source(), occasion.word())
-}
-
-fn fresh_group(key: &str, incident: &Incident, occasion: Occasion, test: bool, now: Timestamp) -> AlertGroup {
-    AlertGroup {
-        group: key.to_owned(),
-        revision: 0,
-        write: String::new(),
-        kind: incident.kind(),
-        source: incident.source().to_owned(),
-        occasion: occasion.word().to_owned(),
-        test,
-        flush_at: None,
-        flushed_at: None,
-        storm_since: None,
-        failures: 0,
-        claim: None,
-        last_at: now,
+        condition: &Condition,
+        at: Timestamp,
+        traceparent: Option<TraceParent>,
+    ) -> Result<(), PortError> {
+        let hint = Hint { timer: true, traceparent, ..Hint::new(condition.clone(), at) };
+        self.job_queue.alert(&ToAlert::Hint(hint), Lane::of(condition), hop_s(at, self.host.now())).await
     }
 }

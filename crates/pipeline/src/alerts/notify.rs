@@ -9,7 +9,7 @@ use futures_util::{StreamExt, future::join, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    AT_ONCE, Alert, Cause, Judged, decide,
+    AT_ONCE, Alert, Cause, Judged, Schedule, decide,
     occasion::{Occasion, RESOLVED},
     ring::Rung,
     stages::{self, Rules, published},
@@ -24,7 +24,7 @@ use crate::{
     },
     dispatches::record::SubjectRecord,
     messages::hop_s,
-    ports::{Clock, Incidents, Mailer, PortError, Ports, Random, WriteError},
+    ports::{Clock, Incidents, Mailer, Measurement, Metrics, PortError, Ports, Random, WriteError},
     update::{Change, From, Groups, IncidentRows, Updated, update},
 };
 
@@ -108,7 +108,7 @@ impl<P: Ports> Alert<'_, P> {
                     return Ok(Change::Keep(Claim::Nothing));
                 }
                 if !std::mem::replace(&mut is_planned, true) {
-                    self.flush_later(key, Urgency::New, hop_s(again_at, now)).await?;
+                    self.flush_later(key, Urgency::New, hop_s(again_at, now), None).await?;
                 }
                 let next = AlertGroup { revision, write, flush_at: Some(again_at), ..group };
                 return Ok(Change::Write(Box::new(next), Claim::Nothing));
@@ -196,7 +196,7 @@ impl<P: Ports> Alert<'_, P> {
             self.channel_worked(MAIL, known.as_ref()).await;
         }
         if is_full && failure.is_none() {
-            self.flush_later(&group.group, Urgency::New, 0).await?;
+            self.flush_later(&group.group, Urgency::New, 0, None).await?;
         }
         Ok(())
     }
@@ -207,7 +207,7 @@ impl<P: Ports> Alert<'_, P> {
         if incident.waiting.as_ref().is_none_or(|waiting| waiting.group != group.group) {
             return Ok(None);
         }
-        let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: false };
+        let cause = Cause { at: Timestamp::MIN, hint: None, sets_timer: false, traceparent: None };
         let Judged { incident, record, .. } = self.judge(&incident.condition, cause).await?;
         Ok(incident.and_then(|incident| self.of_group(group, incident, record)))
     }
@@ -297,10 +297,12 @@ impl<P: Ports> Alert<'_, P> {
                 {
                     self.channel_failed(MAIL, "mail", &error.to_string()).await;
                 }
-                sent
+                sent?;
             }
-            None => Ok(()),
+            None => return Ok(()),
         }
+        self.host.measure(Measurement::Notification);
+        Ok(())
     }
 
     /// Creates the link of a mail or of another message. If that fails, it is sent without a link.
@@ -369,7 +371,8 @@ impl<P: Ports> Alert<'_, P> {
         let (group, sorts_by) = (String::new(), Timestamp::MAX);
         next.waiting = Some(Waiting { group, since: now, send_at: now, sorts_by, stages: vec![news] });
         // A resolved mail is not urgent: its group sends it later.
-        self.schedule(next, Occasion::Resolved, rules, now).await.map(drop)
+        let schedule = Schedule { occasion: Occasion::Resolved, rules, now, traceparent: None };
+        self.schedule(next, schedule).await.map(drop)
     }
 
     /// Releases the group. Refused mails are tried again later.
@@ -387,7 +390,7 @@ impl<P: Ports> Alert<'_, P> {
                     if more_waits && flush_at.is_none() {
                         let at = now + BUSY;
                         if !std::mem::replace(&mut is_planned, true) {
-                            self.flush_later(key, Urgency::New, hop_s(at, now)).await?;
+                            self.flush_later(key, Urgency::New, hop_s(at, now), None).await?;
                         }
                         flush_at = Some(at);
                     }
@@ -398,14 +401,14 @@ impl<P: Ports> Alert<'_, P> {
                 Ends::Saved => {
                     let wait = SignedDuration::from_secs(i64::from(self.config.contacts.group_interval_s.min(900)));
                     if !std::mem::replace(&mut is_planned, true) {
-                        self.flush_later(key, Urgency::CanWait, hop_s(now + wait, now)).await?;
+                        self.flush_later(key, Urgency::CanWait, hop_s(now + wait, now), None).await?;
                     }
                     AlertGroup { claim: None, flush_at: Some(now + wait), last_at: now, ..group }
                 }
                 Ends::Refused => {
                     let delay_s = (2_u32 << group.failures.min(8)).min(300);
                     if !std::mem::replace(&mut is_planned, true) {
-                        self.flush_later(key, Urgency::New, delay_s).await?;
+                        self.flush_later(key, Urgency::New, delay_s, None).await?;
                     }
                     let again_at = now + SignedDuration::from_secs(i64::from(delay_s));
                     // Another mail may have been scheduled meanwhile.

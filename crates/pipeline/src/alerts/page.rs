@@ -148,7 +148,7 @@ impl<P: Ports> AckPages<'_, P> {
         }
         let by = form.by(&link);
         let by_hand = Some(ByHand { by: by.clone(), epoch, version });
-        let deadline = Deadline { by_hand, ..Deadline::of(record.subject.clone()) };
+        let deadline = Deadline { by_hand, traceparent: record.traceparent, ..Deadline::of(record.subject.clone()) };
         self.job_queue.retry(&[ToRetry::Deadline(deadline).at_once()]).await?;
         let acknowledge = AcknowledgeIncident::<P> { incidents: self.incidents, host: self.host };
         for (incident, opened_at) in &link.incidents {

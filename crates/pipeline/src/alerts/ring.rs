@@ -15,7 +15,7 @@ use super::{
         log::{Attempt, pause},
         message,
     },
-    fresh_group, group_key,
+    schedule::{fresh_group, group_key},
     stages::{self, published},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     config::Channel,
     dispatches::record::SubjectRecord,
     messages::ToAlert,
-    ports::{ChannelError, Clock, Incidents, JobQueue, Lane, PortError, Ports, Random, Ringer},
+    ports::{ChannelError, Clock, Incidents, JobQueue, Lane, Measurement, Metrics, PortError, Ports, Random, Ringer},
     update::{Change, ChannelRows, From, IncidentRows, update},
 };
 
@@ -200,6 +200,7 @@ impl<P: Ports> Alert<'_, P> {
         match self.ringer.ring(channel, &outgoing.message).await {
             Ok(()) => {
                 tracing::info!(channel = %channel, alert.incidents = outgoing.about.len(), "rung");
+                self.host.measure(Measurement::Notification);
                 Attempt::Accepted
             }
             Err(ChannelError::Refused(error)) => Attempt::Refused(error),

@@ -1,6 +1,8 @@
 //! A subject's row: its state and its outbox in one item, written in one conditional write.
 
-use dispatch::{Absorbed, ActiveDispatch, Origin, Publication, Signal, State, Status, Subject, text::clip};
+use dispatch::{
+    Absorbed, ActiveDispatch, Origin, Publication, Signal, State, Status, Subject, TraceParent, text::clip, trace,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,9 @@ pub struct SubjectRecord {
     /// Fields that could not be read.
     #[serde(default, skip_serializing_if = "UnreadableFields::is_empty")]
     pub unreadable: UnreadableFields,
+    /// The span that published the current version.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
 }
 
 /// A change that polling found and no webhook announced.
@@ -110,6 +115,8 @@ impl SubjectRecord {
         let first_seen_at = history.first().map_or(step.now, |first| first.at);
         let open_end = open_end::asks_from(published.as_ref(), first_seen_at);
         trim(&mut history);
+        let known_traceparent = known.and_then(|known| known.traceparent);
+        let traceparent = if signals.is_empty() { known_traceparent } else { step.traceparent };
         outbox.extend(signals);
         let sent = known.filter(|_| !outbox.is_empty()).and_then(|known| known.sent_version(state.epoch));
         Self {
@@ -130,6 +137,7 @@ impl SubjectRecord {
             missed: None,
             ramping: known.map(|known| known.ramping.clone()).unwrap_or_default(),
             unreadable: known.map(|known| known.unreadable.clone()).unwrap_or_default(),
+            traceparent,
         }
     }
 
@@ -148,7 +156,19 @@ impl SubjectRecord {
         let event = Event::EpochBegan { epoch: publication.epoch, signals: outbox.len() };
         history.push(TimelineEvent::new(now, event));
         trim(&mut history);
-        Some(Self { state, outbox, sent: None, due, lapsed: None, ack: None, history, changed_at: now, ..self.clone() })
+        let traceparent = if outbox.is_empty() { self.traceparent } else { publication.traceparent };
+        Some(Self {
+            state,
+            outbox,
+            sent: None,
+            due,
+            lapsed: None,
+            ack: None,
+            history,
+            changed_at: now,
+            traceparent,
+            ..self.clone()
+        })
     }
 
     /// From when on a person may have to be notified of it: the sort key of the index `due`. A missing end can wait
@@ -222,6 +242,8 @@ pub struct Step<'a> {
     pub write: String,
     /// When.
     pub now: Timestamp,
+    /// The span that publishes it.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// Identifies a change of a subject; the greater of two is the later one.

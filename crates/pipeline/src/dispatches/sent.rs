@@ -48,9 +48,9 @@ impl SubjectRecord {
 
     /// The record of the heartbeats after one more, which is still to be sent. It has no timeline.
     pub(crate) fn with_heartbeat(known: Option<Self>, state: State, signal: Signal, write: String) -> Self {
-        let (changed_at, outbox) = (signal.time, vec![signal]);
+        let (changed_at, traceparent, outbox) = (signal.time, signal.traceparent, vec![signal]);
         if let Some(known) = known {
-            return Self { state, outbox, changed_at, history: Vec::new(), ..known.noting(None, write) };
+            return Self { state, outbox, changed_at, traceparent, history: Vec::new(), ..known.noting(None, write) };
         }
         Self {
             subject: Subject::heartbeat(),
@@ -70,6 +70,7 @@ impl SubjectRecord {
             missed: None,
             ramping: Ramping::default(),
             unreadable: UnreadableFields::default(),
+            traceparent,
         }
     }
 }

@@ -98,6 +98,8 @@ pub enum Closed {
     Acknowledged,
     /// The signal was read from the queue, which counts if no controller acknowledges.
     Read,
+    /// Every required output has taken the signal, which counts if no controller acknowledges.
+    Delivered,
     /// The dispatch is no longer active.
     Inactive,
     /// The dispatch ended, and no controller acknowledged.
@@ -161,6 +163,7 @@ impl fmt::Display for Closed {
         f.write_str(match self {
             Self::Acknowledged => "the controller acknowledged it",
             Self::Read => "its signal was read from the queue",
+            Self::Delivered => "every required output has taken its signal",
             Self::Inactive => "the dispatch is no longer active",
             Self::Lapsed => "its time has passed, and no controller acknowledged it",
         })

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use crate::{
     alerts::{condition::Condition, review::OpenIncidents},
     messages::{Heartbeat, HeartbeatCheck, ToHydrate, ToRetry},
-    ports::{Clock, Depths, Health, JobQueue, PortError, Ports, Watched},
+    ports::{Clock, Depths, Health, JobQueue, Measurement, Metrics, PortError, Ports, Watched},
 };
 
 /// When heartbeats are sent, in seconds after each sweep. If the hydrator stops right before a dispatch arrives, that
@@ -40,6 +40,8 @@ pub struct Heartbeats<'a, P: Ports> {
     pub health: &'a P::Deliveries,
     /// The depth of the queues.
     pub queues: &'a P::Depths,
+    /// Whether the stack has a courier, and thus its queue.
+    pub has_courier: bool,
     /// The inner queues.
     pub job_queue: &'a P::JobQueue,
     /// Clock and random numbers.
@@ -57,6 +59,10 @@ impl<P: Ports> Heartbeats<'_, P> {
     pub async fn check(&self, check: HeartbeatCheck) -> Result<(), PortError> {
         let HeartbeatCheck { sent_at, again, lay } = check;
         let answered = self.health.answered().await?;
+        if let Some(answered) = answered {
+            let age_s = self.host.now().duration_since(answered.at).as_secs();
+            self.host.measure(Measurement::HeartbeatAge { age_s });
+        }
         if answered.is_some_and(|answered| answered.sent_at >= sent_at) {
             return Ok(());
         }
@@ -105,7 +111,8 @@ impl<P: Ports> Heartbeats<'_, P> {
     }
 
     async fn dead_letters(&self, open: &OpenIncidents) -> Result<(), PortError> {
-        for queue in [Watched::RetriesDead, Watched::AlertsDead] {
+        let of_courier = self.has_courier.then_some(Watched::OutputsDead);
+        for queue in [Watched::RetriesDead, Watched::AlertsDead].into_iter().chain(of_courier) {
             let condition = Condition::DeadLetters { queue };
             let depth = self.queues.depth(queue).await?;
             if depth.waiting + depth.in_hand > 0 && !open.covers(&condition) {

@@ -14,6 +14,7 @@ use crate::{
     hydrate::publish,
     in_time::AT_ONCE,
     ports::{Clock, Depths, Dispatches, PortError, Ports, Random, SignalStream, Watched},
+    trace::Hop,
     update::{Change, From, Records, Updated, update},
 };
 
@@ -68,7 +69,9 @@ impl<P: Ports> HeartbeatSignals<'_, P> {
         let limit_bytes = LIMIT_BYTES.min(self.stream.limit_bytes());
         let Named { active, more } = self.named(epoch, now, until).await?.within(limit_bytes);
         let heartbeat = HeartbeatSignal { at: now, next_by: now + interval + GRACE, active, more };
-        let publication = Publication { epoch, now, limit_bytes };
+        // Nothing came in that caused it.
+        let hop = Hop::after(None, self.host);
+        let publication = Publication { epoch, now, limit_bytes, traceparent: Some(hop.context) };
         let updated = update(Records(self.table), &subject, From::Known(record), async |record| {
             // Another sweep has sent one.
             if !is_due(record.as_ref()) {
@@ -81,7 +84,7 @@ impl<P: Ports> HeartbeatSignals<'_, P> {
         });
         let Updated { written, .. } = updated.await?;
         let Some(record) = written else { return Ok(false) };
-        publish(self.table, self.stream, &record).await?;
+        publish(self.table, self.stream, &record, hop).await?;
         Ok(true)
     }
 

@@ -16,6 +16,7 @@ use crate::{
     messages::ToHydrate,
     ports::{Clock, Deliveries, Dispatches, JobQueue, PendingRetry, PortError, Ports, Random, SignalStream},
     retry::state::RetryState,
+    trace::Hop,
     update::{Change, From, Records, Updated, update},
 };
 
@@ -87,10 +88,11 @@ impl<P: Ports> Sweep<'_, P> {
     async fn send(&self, record: SubjectRecord) -> Result<PublishOutcome, PortError> {
         let record = self.in_current_epoch(record).await?;
         let in_parts = record.outbox.iter().any(|signal| signal.part.is_some());
-        let sent = publish(self.table, self.stream, &record).await;
+        let traceparent = record.outbox.last().and_then(|signal| signal.traceparent).or(record.traceparent);
+        let sent = publish(self.table, self.stream, &record, Hop::after(traceparent, self.host)).await;
         if sent.is_err() && in_parts {
             let condition = Condition::PartsUnsent { dispatch: record.subject.clone() };
-            self.job_queue.hint(condition, self.host.now(), 0).await?;
+            self.job_queue.hint_in(traceparent, condition, self.host.now(), 0).await?;
         }
         sent
     }
@@ -105,7 +107,8 @@ impl<P: Ports> Sweep<'_, P> {
             };
             let now = self.host.now();
             let epoch = self.table.epoch(now).await?;
-            let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
+            let (limit_bytes, hop) = (self.stream.limit_bytes(), Hop::after(record.traceparent, self.host));
+            let publication = Publication { epoch, now, limit_bytes, traceparent: Some(hop.context) };
             let published = record.state.published();
             let programs = published.as_ref().map_or(&[][..], |(_, terms)| &terms.programs);
             let deadlines = self.config.deadlines_for(&record.origin.source, programs);

@@ -4,6 +4,7 @@ use dispatch::Subject;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use providers::Diagnostic;
+use tracing::Instrument;
 
 use super::{Hydrate, Item};
 use crate::{
@@ -19,7 +20,11 @@ impl<P: Ports> Hydrate<'_, P> {
     /// are reported after its facts are written, since the mail names them.
     pub(super) async fn report_all(&self, items: &mut [Item]) {
         let turning = items.iter_mut().filter(|item| !item.parsed.fetches.is_empty());
-        join_all(turning.map(|item| self.report_diagnostics(item))).await;
+        join_all(turning.map(|item| {
+            let span = item.span.clone();
+            self.report_diagnostics(item).instrument(span)
+        }))
+        .await;
     }
 
     /// Reports the diagnostics so far; the retrier quarantines the unreadable content.
@@ -44,7 +49,7 @@ impl<P: Ports> Hydrate<'_, P> {
                     let failed = ToRetry::Failed(keep(FailureKind::UnknownEvent, name));
                     self.job_queue.retry(&[failed.at_once()]).await
                 }
-                diagnostic => self.note_diagnostic(diagnostic, &item.job.source, now).await,
+                diagnostic => self.note_diagnostic(diagnostic, &item.job, now).await,
             };
             reported = reported.and(one);
         }
@@ -76,13 +81,14 @@ impl<P: Ports> Hydrate<'_, P> {
     pub(super) async fn note_diagnostic(
         &self,
         diagnostic: Diagnostic,
-        source: &str,
+        job: &Job,
         now: Timestamp,
     ) -> Result<(), PortError> {
+        let Job { source, traceparent, .. } = job;
         let event = match diagnostic {
             // The record contains the measurement.
             Diagnostic::NotCompliant { subject, .. } => {
-                return self.job_queue.hint(Condition::NotCompliant { subject }, now, 0).await;
+                return self.job_queue.hint_in(*traceparent, Condition::NotCompliant { subject }, now, 0).await;
             }
             Diagnostic::Unreadable { part, reason, about } => {
                 unreadable(about.as_ref(), source, now, format!("{part}: {reason}"))
@@ -90,13 +96,13 @@ impl<P: Ports> Hydrate<'_, P> {
             Diagnostic::UnknownEvent { name } => unknown_event(source, &name, now),
             // One incident for each event, independent of refused keys and of the delivery's id.
             Diagnostic::KeysRotated { event } => {
-                let condition = Condition::KeysRotated { source: source.to_owned(), event: clip(&event, 16) };
+                let condition = Condition::KeysRotated { source: source.clone(), event: clip(&event, 16) };
                 let detail = "the provider says that API keys were rotated: the configured key may stop working";
-                let (stage, about) = (FIRST_STAGE.to_owned(), source.to_owned());
+                let (stage, about) = (FIRST_STAGE.to_owned(), source.clone());
                 NotedEvent { condition, at: now, news: StageReport { stage, about, detail: detail.to_owned() } }
             }
         };
         self.deliveries.note(&event).await?;
-        self.job_queue.hint(event.condition, now, NOTED_S).await
+        self.job_queue.hint_in(*traceparent, event.condition, now, NOTED_S).await
     }
 }

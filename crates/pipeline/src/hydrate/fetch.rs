@@ -1,13 +1,16 @@
 //! Requests to a provider: all pages of an answer, parsed into facts.
 
-use jiff::SignedDuration;
+use dispatch::TraceParent;
+use jiff::{SignedDuration, Timestamp};
 use providers::{ApiResponse, Elements, FetchRequest, Parsed, UnreadableResponse};
+use tracing::{Instrument, Span};
 
 use super::{Bound, Hydrate};
 use crate::{
     ingest::plain,
     job::{Failure, FailureKind},
-    ports::{Clock, FetchError, Ports, ProviderApi},
+    ports::{Clock, FetchError, Measurement, Metrics, Ports, ProviderApi, ms},
+    trace::{self, Hop},
 };
 
 /// No search of gridbell has more pages; a provider with endless pages must not block an invocation.
@@ -49,15 +52,23 @@ impl<P: Ports> Hydrate<'_, P> {
         &self,
         bound: &Bound,
         fetch: &FetchRequest,
+        traceparent: Option<TraceParent>,
         mut page: impl AsyncFnMut(Parsed) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let Some(name) = bound.provider.elements(fetch) else { return page(self.fetch(bound, fetch).await?).await };
+        let Some(name) = bound.provider.elements(fetch) else {
+            return page(self.fetch(bound, fetch, traceparent).await?).await;
+        };
         let began_at = self.host.now();
         let request = bound.provider.request(fetch, None).map_err(|error| self.response_failure(&error))?;
         let origin = &bound.origin;
         let fetched =
-            self.api.fetch_list(&origin.source, &bound.source, &request, self.within(LIST), Elements::of(name)).await;
-        let elements = match fetched {
+            self.api.fetch_list(&origin.source, &bound.source, &request, self.within(LIST), Elements::of(name));
+        let fetched = async {
+            let fetched = fetched.await;
+            self.measure(bound, began_at, fetched.as_ref().err());
+            fetched.inspect_err(|error| trace::failed(&error.to_string()))
+        };
+        let elements = match fetched.instrument(self.fetch_span(bound, fetch, traceparent)).await {
             Ok(elements) => elements,
             Err(error) => return Err(self.failed(bound, &error).await),
         };
@@ -80,14 +91,33 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 
     /// Sends the request and parses the answer, which is as of the instant before the first request.
-    pub(super) async fn fetch(&self, bound: &Bound, fetch: &FetchRequest) -> Result<Parsed, Failure> {
+    pub(super) async fn fetch(
+        &self,
+        bound: &Bound,
+        fetch: &FetchRequest,
+        traceparent: Option<TraceParent>,
+    ) -> Result<Parsed, Failure> {
+        let fetched = async {
+            let fetched = self.fetch_pages(bound, fetch).await;
+            fetched.inspect_err(|failure| trace::failed(&failure.detail))
+        };
+        fetched.instrument(self.fetch_span(bound, fetch, traceparent)).await
+    }
+
+    fn fetch_span(&self, bound: &Bound, fetch: &FetchRequest, traceparent: Option<TraceParent>) -> Span {
+        Hop::after(traceparent, self.host).span("fetch", &bound.origin.source, &fetch.key)
+    }
+
+    async fn fetch_pages(&self, bound: &Bound, fetch: &FetchRequest) -> Result<Parsed, Failure> {
         let began_at = self.host.now();
         let mut pages: Vec<String> = Vec::new();
         let mut token = None;
         loop {
             let request =
                 bound.provider.request(fetch, token.as_deref()).map_err(|error| self.response_failure(&error))?;
+            let asked_at = self.host.now();
             let page = self.api.fetch(&bound.origin.source, &bound.source, &request, self.within(ANSWER)).await;
+            self.measure(bound, asked_at, page.as_ref().err());
             match page {
                 Ok(page) => pages.push(page),
                 Err(error) => return Err(self.failed(bound, &error).await),
@@ -112,6 +142,13 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         let answer = ApiResponse { origin: &bound.origin, fetch, began_at, pages: &pages };
         bound.provider.decode(&answer).map_err(|error| self.response_failure(&error))
+    }
+
+    fn measure(&self, bound: &Bound, asked_at: Timestamp, error: Option<&FetchError>) {
+        let (source, took) = (bound.origin.source.as_str(), self.host.now().duration_since(asked_at));
+        // What it does not know yet, and a key that we cannot read, are no failures of the provider.
+        let has_failed = error.is_some_and(|error| !matches!(error, FetchError::Missing | FetchError::Key(_)));
+        self.host.measure(Measurement::Provider { source, took_ms: ms(took), has_failed });
     }
 
     fn response_failure(&self, error: &UnreadableResponse) -> Failure {

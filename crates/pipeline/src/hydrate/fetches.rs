@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dispatch::TraceParent;
 use futures_util::{StreamExt, future::join_all, stream};
 use providers::{FetchRequest, Parsed};
 
@@ -28,22 +29,24 @@ impl<P: Ports> Hydrate<'_, P> {
             }
             by_source.entry(bound.origin.source.clone()).or_default().push(index);
         }
-        let mut wanted: BTreeMap<String, (Bound, FetchRequest)> = BTreeMap::new();
+        let mut wanted: BTreeMap<String, (Bound, FetchRequest, Option<TraceParent>)> = BTreeMap::new();
         let mut failing: BTreeMap<usize, Failure> = BTreeMap::new();
         let ways = join_all(by_source.into_values().map(|of| self.ways_of_items(items, of))).await;
         for (index, way) in ways.into_iter().flatten() {
             let item = &mut items[index];
             match (way, &item.source, item.parsed.fetches.first()) {
                 (FetchDecision::Fetch, Some(bound), Some(fetch)) => {
-                    wanted.entry(fetch.key.clone()).or_insert_with(|| (bound.clone(), fetch.clone()));
+                    let of_first = || (bound.clone(), fetch.clone(), item.job.traceparent);
+                    wanted.entry(fetch.key.clone()).or_insert_with(of_first);
                 }
                 (FetchDecision::Wait(waits, delay_s), ..) => item.waits = Some((waits, delay_s)),
                 (FetchDecision::Fail(failure), ..) => drop(failing.insert(index, failure)),
                 _ => {}
             }
         }
-        let fetches =
-            wanted.into_iter().map(|(key, (bound, fetch))| async move { (key, self.fetch(&bound, &fetch).await) });
+        let fetches = wanted.into_iter().map(|(key, (bound, fetch, traceparent))| async move {
+            (key, self.fetch(&bound, &fetch, traceparent).await)
+        });
         let found: BTreeMap<String, Result<Parsed, Failure>> =
             stream::iter(fetches).buffer_unordered(AT_ONCE).collect().await;
         for (index, item) in items.iter_mut().enumerate() {

@@ -31,7 +31,7 @@ impl<P: Ports> Hydrate<'_, P> {
             // A key of its own: each message is retried alone.
             let delivery = format!("{}.{}", job.delivery, number + place + 1);
             let kind = JobKind::Listed(ListedFacts { facts, by: list.by });
-            let job = Job::fresh(&delivery, &job.source, job.received_at, kind);
+            let job = Job { traceparent: job.traceparent, ..Job::fresh(&delivery, &job.source, job.received_at, kind) };
             self.job_queue.deliver(ToHydrate::Job(job), 0).await
         });
         let sent: Vec<Result<(), PortError>> = stream::iter(sent).buffer_unordered(AT_ONCE).collect().await;
@@ -73,7 +73,7 @@ impl<P: Ports> Hydrate<'_, P> {
             match refused {
                 Refused::Now(failure) => return Err(failure),
                 Refused::Never(diagnostic) => {
-                    let noted = self.note_diagnostic(diagnostic, &job.source, now).await;
+                    let noted = self.note_diagnostic(diagnostic, job, now).await;
                     noted.map_err(|error| self.storage(&error))?;
                 }
             }

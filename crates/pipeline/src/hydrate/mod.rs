@@ -7,6 +7,7 @@ mod assemble;
 mod diagnostics;
 mod fetch;
 mod fetches;
+mod gather;
 mod listed;
 pub mod overlap_view;
 mod overlaps;
@@ -18,9 +19,7 @@ mod waiting;
 
 pub use settle::WRITTEN_S;
 
-use std::collections::BTreeMap;
-
-use dispatch::{Fact, FactBody, Origin, Subject};
+use dispatch::{Origin, Subject};
 use futures_util::{
     StreamExt,
     future::{join_all, join3},
@@ -28,6 +27,7 @@ use futures_util::{
 };
 use jiff::{SignedDuration, Timestamp};
 use providers::{Delivery, Parsed, Provider};
+use tracing::{Instrument, Span};
 
 use crate::{
     alerts::condition::Condition,
@@ -37,17 +37,16 @@ use crate::{
     messages::{self, ReadError, ToHydrate, ToRetry},
     polling::budget::LocalBudgets,
     ports::{Clock, Deliveries, Health, JobQueue, PortError, Ports},
+    trace::{self, Hop},
 };
 
+use gather::{Gathered, gather, weight_of};
 use overlaps::Overlaps;
 pub use publish::{PublishOutcome, publish};
 use settle::{Brought, By};
 
 /// Concurrent writes and fetches: a large notification must finish within one invocation without overloading a table.
 const AT_ONCE: usize = 16;
-
-/// So many targets of a dispatch count as one of these writes.
-const TARGETS_A_PLACE: usize = 125;
 
 /// No work begins after this long, so that running work ends within the function's timeout (`Timeout` in the template:
 /// 20 s). A body may contain thousands of dispatches, or a few with tens of thousands of meters each.
@@ -79,7 +78,10 @@ pub struct Hydrate<'a, P: Ports> {
 /// A message of the batch on its way through the phases.
 struct Item {
     message: String,
+    /// The job. Its trace goes on with this hop.
     job: Job,
+    /// This hop of the trace.
+    span: Span,
     source: Option<Bound>,
     parsed: Parsed,
     failure: Option<Failure>,
@@ -99,19 +101,6 @@ struct Received {
 struct Beat {
     at: Timestamp,
     message: String,
-}
-
-/// The facts of a batch about one subject.
-struct Gathered {
-    /// The source that they came through.
-    bound: Bound,
-    /// The delivery that brought the first of them.
-    delivery: String,
-    /// When that delivery was received.
-    received_at: Timestamp,
-    facts: Vec<Fact>,
-    /// The items that they came with.
-    items: Vec<usize>,
 }
 
 #[derive(Clone)]
@@ -151,8 +140,14 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         // Heartbeats first: before anything of the batch can fail.
         left.extend(self.answer(beats).await);
-        let polled = join_all(polls.iter().map(|job| self.poll(job)));
-        let listed = join_all(listed.into_iter().map(|(message, job, facts)| self.listed(message.id, job, facts)));
+        let polled = join_all(polls.into_iter().map(|job| {
+            let (job, span) = self.next_hop(job, "poll");
+            async move { self.poll(&job).await }.instrument(span)
+        }));
+        let listed = join_all(listed.into_iter().map(|(message, job, facts)| {
+            let (job, span) = self.next_hop(job, "list");
+            self.listed(message.id, job, facts).instrument(span)
+        }));
         let (hydrated, _, listed) = join3(self.hydrated(jobs), polled, listed).await;
         left.extend(hydrated);
         left.extend(listed.into_iter().flatten());
@@ -173,19 +168,32 @@ impl<P: Ports> Hydrate<'_, P> {
 
     async fn hydrated(&self, jobs: Vec<Received>) -> Vec<String> {
         let began_at = self.host.now();
-        let read = jobs.into_iter().map(|received| self.read(received));
+        let read = jobs.into_iter().map(|Received { message, job }| {
+            let (job, span) = self.next_hop(job, "hydrate");
+            self.read(Received { message, job }, span.clone()).instrument(span)
+        });
         let mut items: Vec<Item> = join_all(read).await;
         self.report_all(&mut items).await;
         self.fan_out(&mut items).await;
         self.fetch_all(&mut items).await;
         self.settle_all(&mut items, began_at).await;
-        let ends = join_all(items.into_iter().map(|item| self.finish(item, began_at))).await;
-        ends.into_iter().flatten().collect()
+        let ends = join_all(items.into_iter().map(|item| {
+            let span = item.span.clone();
+            self.finish(item, began_at).instrument(span)
+        }));
+        ends.await.into_iter().flatten().collect()
+    }
+
+    /// A job at this hop of its trace; what it sends follows from it.
+    fn next_hop(&self, job: Job, name: &'static str) -> (Job, Span) {
+        let hop = Hop::after(job.traceparent, self.host);
+        let span = hop.span(name, &job.source, &job.delivery);
+        (job.traced(hop.context), span)
     }
 
     /// Phase 1: parse the body. A message that is delivered again counts as a failed attempt and goes to the retrier:
     /// an earlier hydrator died over it or could not pass it on, and that may happen again.
-    async fn read(&self, Received { message, mut job }: Received) -> Item {
+    async fn read(&self, Received { message, mut job }: Received, span: Span) -> Item {
         let now = self.host.now();
         let source = self.bind(&job.source);
         let read = match &source {
@@ -205,7 +213,7 @@ impl<P: Ports> Hydrate<'_, P> {
             Ok(parsed) => (remaining(parsed, job.after.as_ref()), None),
             Err(failure) => (Parsed::default(), Some(failure)),
         };
-        Item { message: message.id, job, source, parsed, failure, goes_on_after: None, turned: None, waits: None }
+        Item { message: message.id, job, span, source, parsed, failure, goes_on_after: None, turned: None, waits: None }
     }
 
     fn bind(&self, name: &str) -> Option<Bound> {
@@ -244,16 +252,17 @@ impl<P: Ports> Hydrate<'_, P> {
                 weight == 0 || weight + weight_of(&gathered.facts) <= AT_ONCE
             };
             while let Some((subject, gathered)) = subjects.next_if(|next| has_time && fits(weight, next)) {
-                let Gathered { bound, delivery, received_at, facts, items: of } = gathered;
+                let Gathered { bound, delivery, received_at, traceparent, span, facts, items: of } = gathered;
                 let own = weight_of(&facts);
                 weight += own;
                 last = Some(subject.clone());
-                running.push(async move {
-                    let brought =
-                        Brought { bound: &bound, subject: &subject, delivery: &delivery, received_at, by: By::Webhook };
+                let settled = async move {
+                    let (bound, subject, delivery, by) = (&bound, &subject, delivery.as_str(), By::Webhook);
+                    let brought = Brought { bound, subject, delivery, received_at, by, traceparent };
                     let from = settle::likely(&facts);
                     (own, of, self.settle(brought, facts, from, overlaps).await)
-                });
+                };
+                running.push(settled.instrument(span));
             }
             let Some((own, of, result)) = running.next().await else { break };
             weight -= own;
@@ -278,6 +287,7 @@ impl<P: Ports> Hydrate<'_, P> {
             tracing::info!(delivery.id = job.delivery, source.name = job.source, fetch.key = job.key(), "waits");
         } else {
             log(&job, failure.as_ref());
+            failure.iter().for_each(|failure| trace::failed(&failure.detail));
         }
         let turned = match &turned {
             Some(delivery) => self.succeeded(delivery, began_at).await,
@@ -310,44 +320,14 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         let now = self.host.now();
         self.deliveries.settled(job, began_at).await?;
-        self.job_queue.hint(job.condition(), now, 0).await?;
+        self.job_queue.hint_in(job.traceparent, job.condition(), now, 0).await?;
         if job.failures.iter().any(|failure| failure.kind == FailureKind::Credentials) {
             self.deliveries.accept(&job.source, began_at).await?;
-            self.job_queue.hint(Condition::KeyRefused { source: job.source.clone() }, now, 0).await?;
+            let refused = Condition::KeyRefused { source: job.source.clone() };
+            self.job_queue.hint_in(job.traceparent, refused, now, 0).await?;
         }
         Ok(())
     }
-}
-
-/// The facts of a batch, by subject.
-fn gather(items: &mut [Item]) -> BTreeMap<Subject, Gathered> {
-    let mut subjects: BTreeMap<Subject, Gathered> = BTreeMap::new();
-    for (index, item) in items.iter_mut().enumerate() {
-        let Some(bound) = &item.source else { continue };
-        for fact in std::mem::take(&mut item.parsed.facts) {
-            let gathered = subjects.entry(fact.subject.clone()).or_insert_with(|| Gathered {
-                bound: bound.clone(),
-                delivery: item.job.delivery.clone(),
-                received_at: item.job.received_at,
-                facts: Vec::new(),
-                items: Vec::new(),
-            });
-            if !gathered.facts.contains(&fact) {
-                gathered.facts.push(fact);
-            }
-            if gathered.items.last() != Some(&index) {
-                gathered.items.push(index);
-            }
-        }
-    }
-    subjects
-}
-
-/// How many of the [`AT_ONCE`] places the facts about one subject take. Thousands of targets take all, since each
-/// subject being settled has its signals and its record in memory.
-fn weight_of(facts: &[Fact]) -> usize {
-    let targets = |fact: &Fact| if let FactBody::Dispatch(said) = &fact.body { said.terms.targets.len() } else { 0 };
-    (1 + facts.iter().map(targets).sum::<usize>() / TARGETS_A_PLACE).min(AT_ONCE)
 }
 
 /// The facts for which an earlier invocation had no time. That invocation reported the diagnostics.

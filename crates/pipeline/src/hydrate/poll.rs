@@ -118,7 +118,7 @@ impl<P: Ports> Hydrate<'_, P> {
             // Before the state shows that there is such a list.
             self.deliveries.show(&shown).await?;
         }
-        self.note_poll(state, listed).await
+        self.note_poll(job, state, listed).await
     }
 
     /// Books this poll as the source's latest; none if another poll has just begun, or if the provider refuses requests
@@ -150,7 +150,9 @@ impl<P: Ports> Hydrate<'_, P> {
                 listed.failure = Some(Failure::new(FailureKind::Provider, now, "the first list took too long"));
                 break;
             }
-            let read = self.read_list(bound, fetch, async |page| self.take_page(list, number, page, &mut listed).await);
+            let read = self.read_list(bound, fetch, list.job.traceparent, async |page| {
+                self.take_page(list, number, page, &mut listed).await
+            });
             match read.await {
                 Ok(()) => answered = true,
                 Err(failure) if failure.kind == FailureKind::Credentials => unused = Some(failure),
@@ -253,7 +255,8 @@ impl<P: Ports> Hydrate<'_, P> {
         let For { bound, job, by } = list;
         let Some(Fact { subject, .. }) = candidate.facts.first() else { return Ok(false) };
         let received_at = self.host.now();
-        let brought = Brought { bound, subject, delivery: &job.delivery, received_at, by: By::List(by) };
+        let (delivery, by, traceparent) = (job.delivery.as_str(), By::List(by), job.traceparent);
+        let brought = Brought { bound, subject, delivery, received_at, by, traceparent };
         let from = From::Known(candidate.known.clone());
         match self.settle(brought, candidate.facts.clone(), from, overlaps).await {
             Ok(settled) => Ok(settled.has_news),
@@ -279,7 +282,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
     }
 
-    async fn note_poll(&self, state: PollState, listed: Listed) -> Result<PollState, PortError> {
+    async fn note_poll(&self, job: &Job, state: PollState, listed: Listed) -> Result<PollState, PortError> {
         let Listed { diagnostics, failure, near_from, .. } = listed;
         let (now, source, began_at) = (self.host.now(), state.source.clone(), state.began_at);
         let known = state.conditions(now);
@@ -292,7 +295,7 @@ impl<P: Ports> Hydrate<'_, P> {
         }
         if failure.is_none() {
             for diagnostic in notices {
-                self.note_diagnostic(diagnostic, &source, now).await?;
+                self.note_diagnostic(diagnostic, job, now).await?;
             }
         }
         let latest = state.clone();
@@ -311,7 +314,7 @@ impl<P: Ports> Hydrate<'_, P> {
         let next = noted.await?.written.unwrap_or(latest);
         let conditions: BTreeSet<Condition> = known.into_iter().chain(next.conditions(now)).collect();
         for condition in conditions {
-            self.job_queue.hint(condition, now, 0).await?;
+            self.job_queue.hint_in(job.traceparent, condition, now, 0).await?;
         }
         Ok(next)
     }

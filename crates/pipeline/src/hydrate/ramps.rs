@@ -1,9 +1,13 @@
 //! Load targets on one feed: a later target replaces the earlier one.
 
-use dispatch::{RampStart, Subject};
+use dispatch::{RampStart, Subject, TraceParent};
 use jiff::Timestamp;
 
-use super::{Hydrate, overlaps::Overlaps, settle::HINT_S};
+use super::{
+    Hydrate,
+    overlaps::Overlaps,
+    settle::{Brought, HINT_S},
+};
 use crate::{
     alerts::condition::Condition,
     dispatches::{
@@ -28,9 +32,10 @@ impl<P: Ports> Hydrate<'_, P> {
     pub(super) async fn with_ramps(
         &self,
         mut record: SubjectRecord,
-        delivery: &str,
+        brought: Brought<'_>,
         overlaps: &Overlaps<'_>,
     ) -> Result<SubjectRecord, PortError> {
+        let Brought { delivery, traceparent, .. } = brought;
         let Some(ramps) = record.state.ramps() else { return Ok(record) };
         let now = record.changed_at;
         let event = |event: Event| TimelineEvent::of(delivery, now, event);
@@ -38,12 +43,14 @@ impl<P: Ports> Hydrate<'_, P> {
         if let Some(own) = ramps.ramp_start().filter(|own| own.heard_at == now) {
             let Rivals { replaced, replaced_by } = self.rivals(&record, own, overlaps).await;
             for subject in replaced {
-                self.replace(&subject, &record.subject, own.start, event).await?;
+                if self.replace(&subject, &record.subject, own.start, event).await? {
+                    self.hint(&subject, traceparent).await?;
+                }
                 record.history.push(event(Event::Replaces { subject }));
             }
             if let Some((at, by)) = replaced_by {
                 record.replace(&by, at, event);
-                self.hint(&record.subject, now).await?;
+                self.hint(&record.subject, traceparent).await?;
             }
         }
         record.due = record.awaited().map(|awaited| awaited.at);
@@ -67,27 +74,25 @@ impl<P: Ports> Hydrate<'_, P> {
         overlaps.fetch(self.table, record, as_of, fetch).await.unwrap_or_default()
     }
 
-    /// Stores in another record that it was replaced.
+    /// Stores in another record that it was replaced. True if that is new.
     async fn replace(
         &self,
         subject: &Subject,
         by: &Subject,
         at: Timestamp,
         event: impl Fn(Event) -> TimelineEvent,
-    ) -> Result<(), PortError> {
+    ) -> Result<bool, PortError> {
         let replaced = update(Records(self.table), subject, From::Stored, async |known| {
             let Some(known) = known else { return Ok::<_, PortError>(Change::Keep(())) };
             let mut next = known.clone().noting(None, self.host.unique());
             next.replace(by, at, &event);
             Ok(if next.ramping == known.ramping { Change::Keep(()) } else { Change::Write(Box::new(next), ()) })
         });
-        if replaced.await?.written.is_some() {
-            self.hint(subject, self.host.now()).await?;
-        }
-        Ok(())
+        Ok(replaced.await?.written.is_some())
     }
 
-    async fn hint(&self, subject: &Subject, now: Timestamp) -> Result<(), PortError> {
-        self.job_queue.hint(Condition::NotCompliant { subject: subject.clone() }, now, HINT_S).await
+    async fn hint(&self, subject: &Subject, traceparent: Option<TraceParent>) -> Result<(), PortError> {
+        let condition = Condition::NotCompliant { subject: subject.clone() };
+        self.job_queue.hint_in(traceparent, condition, self.host.now(), HINT_S).await
     }
 }

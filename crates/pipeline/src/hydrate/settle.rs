@@ -1,7 +1,7 @@
 //! Facts about one subject into its row: read the stored record, merge, write conditionally, publish. Webhooks and
 //! polls use the same code.
 
-use dispatch::{Contradiction, Epoch, Fact, FactBody, FieldError, Publication, Rank, Subject, absorb};
+use dispatch::{Contradiction, Epoch, Fact, FactBody, FieldError, Publication, Rank, Subject, TraceParent, absorb};
 use jiff::Timestamp;
 use providers::{Diagnostic, FetchRequest, Parsed};
 
@@ -13,7 +13,8 @@ use crate::{
     job::{ByList, Failure, FailureKind, Job, JobKind},
     messages::{Deadline, ToHydrate, ToRetry, hop_s},
     polling::state::{GRACE, GRACE_S},
-    ports::{Clock, Dispatches, JobQueue, PortError, Ports, Random, SignalStream},
+    ports::{Clock, Dispatches, JobQueue, Measurement, Metrics, PortError, Ports, Random, SignalStream, ms},
+    trace::Hop,
     update::{Change, From, Records, Updated, update},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Brought<'a> {
     /// When that delivery was received.
     pub(super) received_at: Timestamp,
     pub(super) by: By,
+    /// The hop that brought it.
+    pub(super) traceparent: Option<TraceParent>,
 }
 
 /// The origin of facts.
@@ -70,7 +73,8 @@ impl<P: Ports> Hydrate<'_, P> {
         let storage = |error: PortError| self.storage(&error);
         let epoch = self.table.epoch(self.host.now()).await.map_err(storage)?;
         let contradiction = if brought.by == By::Webhook { Contradiction::Ask } else { Contradiction::TakeLatest };
-        let mut settling = Settling { facts, diagnostics: Vec::new(), contradiction, asked: None };
+        let publishing = Hop::after(brought.traceparent, self.host);
+        let mut settling = Settling { facts, diagnostics: Vec::new(), contradiction, asked: None, publishing };
         let mut unchanged = None;
         let settled = update(Records(self.table), brought.subject, from, async |known| {
             let change = self.change(brought, &mut settling, known, epoch, overlaps).await?;
@@ -88,11 +92,17 @@ impl<P: Ports> Hydrate<'_, P> {
             SettleError::Failure(failure) => failure,
         })?;
         match written {
-            Some(record) => self.watched(record, result.has_news, overlaps).await?,
+            Some(record) => {
+                self.watched(record, result.has_news, overlaps, publishing).await?;
+                if result.has_news && brought.by == By::Webhook {
+                    let took = self.host.now().duration_since(brought.received_at);
+                    self.host.measure(Measurement::WebhookToSignal { took_ms: ms(took) });
+                }
+            }
             None if result.has_unsent => {
                 // Unchanged, but the outbox of an earlier attempt may still be pending.
                 if let Some(record) = &unchanged {
-                    self.publish(record).await?;
+                    self.publish(record, publishing).await?;
                 }
             }
             None => {}
@@ -108,19 +118,20 @@ impl<P: Ports> Hydrate<'_, P> {
         epoch: Epoch,
         overlaps: &Overlaps<'_>,
     ) -> Result<Changed, SettleError> {
-        let Brought { bound, subject, delivery, received_at, by } = brought;
+        let Brought { bound, subject, delivery, received_at, by, traceparent } = brought;
         if by != By::Webhook && known.as_ref().is_some_and(|known| is_before_the_push(known, &settling.facts)) {
             return Ok(Changed::Nothing);
         }
         let (now, is_of_before, absorbed) = loop {
             let now = self.host.now();
-            let publication = Publication { epoch, now, limit_bytes: self.stream.limit_bytes() };
+            let limit_bytes = self.stream.limit_bytes();
+            let publication = Publication { epoch, now, limit_bytes, traceparent: Some(settling.publishing.context) };
             let is_of_before = self.begin_epoch(&mut known, publication);
             let state = known.as_ref().map(|record| record.state.clone());
             let absorbed = absorb(state, subject, settling.facts.clone(), settling.contradiction, publication);
             let Some(absorbed) = absorbed else { return Ok(Changed::Nothing) };
             let Some(push) = absorbed.unsettled.first() else { break (now, is_of_before, absorbed) };
-            match self.ask_the_source(bound, push, known.as_ref()).await? {
+            match self.ask_the_source(brought, push, known.as_ref()).await? {
                 Some((fetch, answer)) => {
                     settling.asked = Some(fetch);
                     settling.facts.extend(answer.facts);
@@ -155,8 +166,9 @@ impl<P: Ports> Hydrate<'_, P> {
         if let Some(fetch) = settling.asked.take_if(|_| has_news) {
             self.look_again(brought, fetch).await?;
         }
-        self.report(subject, &fresh).await?;
-        let step = Step { subject, delivery, received_at, deadlines, write: self.host.unique(), now };
+        self.report(brought, &fresh).await?;
+        let (write, published_by) = (self.host.unique(), Some(settling.publishing.context));
+        let step = Step { subject, delivery, received_at, deadlines, write, now, traceparent: published_by };
         let mut next = SubjectRecord::following(known.as_ref(), &bound.origin, absorbed, step);
         next.unreadable = next.unreadable.with(fresh, now);
         if let By::List(by) = by {
@@ -164,11 +176,12 @@ impl<P: Ports> Hydrate<'_, P> {
                 known.as_ref().filter(|known| !announces(by, Some(known))).and_then(|known| known.missed.clone());
             if has_news && !by.is_first && by.answers_since.is_none() {
                 // Before the write: a hint without a write finds nothing; a write without a hint waits for the sweep.
-                self.job_queue.hint(Condition::MissedDelivery { dispatch: subject.clone() }, now, GRACE_S + 1).await?;
+                let missed = Condition::MissedDelivery { dispatch: subject.clone() };
+                self.job_queue.hint_in(traceparent, missed, now, GRACE_S + 1).await?;
                 next = next.with_missed(known.as_ref(), &changes.join(", "), now);
             }
         }
-        let next = self.with_ramps(next, delivery, overlaps).await?;
+        let next = self.with_ramps(next, brought, overlaps).await?;
         Ok(Changed::Next(Box::new(next), has_news))
     }
 
@@ -185,12 +198,13 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 
     /// Sends a hint so that people are notified of unreadable fields.
-    async fn report(&self, subject: &Subject, fresh: &[FieldError]) -> Result<(), PortError> {
+    async fn report(&self, brought: Brought<'_>, fresh: &[FieldError]) -> Result<(), PortError> {
         if fresh.is_empty() {
             return Ok(());
         }
+        let Brought { subject, traceparent, .. } = brought;
         let condition = Condition::Quarantined { source: subject.source().to_owned(), about: Some(subject.clone()) };
-        self.job_queue.hint(condition, self.host.now(), HINT_S).await
+        self.job_queue.hint_in(traceparent, condition, self.host.now(), HINT_S).await
     }
 
     /// Schedules the search again after a write that changes the stored terms. A push with the earlier terms may have
@@ -198,16 +212,16 @@ impl<P: Ports> Hydrate<'_, P> {
     /// the provider's later statement be lost. Sent before the write, since after a crash behind it no contradiction
     /// would remain.
     async fn look_again(&self, brought: Brought<'_>, fetch: FetchRequest) -> Result<(), PortError> {
-        let Brought { bound, delivery, received_at, .. } = brought;
+        let Brought { bound, delivery, received_at, traceparent, .. } = brought;
         let job = Job::fresh(delivery, &bound.origin.source, received_at, JobKind::Fetch(fetch));
-        self.job_queue.deliver(ToHydrate::Job(job), WRITTEN_S).await
+        self.job_queue.deliver(ToHydrate::Job(Job { traceparent, ..job }), WRITTEN_S).await
     }
 
     /// A push contradicts the stored terms: the provider's own search decides. None: the search does not know the event
     /// and both statements are a webhook's own tests; only then does the later push win.
     async fn ask_the_source(
         &self,
-        bound: &Bound,
+        Brought { bound, traceparent, .. }: Brought<'_>,
         push: &Fact,
         known: Option<&SubjectRecord>,
     ) -> Result<Option<(FetchRequest, Parsed)>, Failure> {
@@ -220,7 +234,7 @@ impl<P: Ports> Hydrate<'_, P> {
             && published.as_ref().is_some_and(is_test)
             && matches!(&push.body, FactBody::Dispatch(said) if is_test(&said.terms));
         self.permit(bound).await.map_err(|failure| failure.about(&push.subject))?;
-        match self.fetch(bound, &fetch).await {
+        match self.fetch(bound, &fetch, traceparent).await {
             Ok(mut answer) => {
                 answer.facts.retain(|fact| fact.subject == push.subject);
                 if answer.facts.is_empty() {
@@ -236,19 +250,27 @@ impl<P: Ports> Hydrate<'_, P> {
     }
 
     /// Publishes a written record. Arms its deadline first, before the send can fail.
-    async fn watched(&self, record: SubjectRecord, has_news: bool, overlaps: &Overlaps<'_>) -> Result<(), Failure> {
+    async fn watched(
+        &self,
+        record: SubjectRecord,
+        has_news: bool,
+        overlaps: &Overlaps<'_>,
+        publishing: Hop,
+    ) -> Result<(), Failure> {
         let now = self.host.now();
         if let Some(at) = record.look_at().filter(|at| *at < now + ARMED_AHEAD) {
-            let deadline = ToRetry::Deadline(Deadline::of(record.subject.clone()));
-            let at = fires_at(at, self.config.deadlines_for(&record.origin.source, &[]));
+            let traceparent = Some(publishing.context);
+            let deadline = ToRetry::Deadline(Deadline { traceparent, ..Deadline::of(record.subject.clone()) });
+            let at = fires_at(at, self.config, &record.origin.source);
             self.job_queue.retry(&[deadline.after(hop_s(at, now))]).await.map_err(|error| self.storage(&error))?;
         }
         let record = if has_news { self.with_neighbours(record, overlaps).await } else { record };
-        self.publish(&record).await
+        self.publish(&record, publishing).await
     }
 
-    async fn publish(&self, record: &SubjectRecord) -> Result<(), Failure> {
-        publish(self.table, self.stream, record).await.map(|_| ()).map_err(|error| self.storage(&error))
+    async fn publish(&self, record: &SubjectRecord, publishing: Hop) -> Result<(), Failure> {
+        let published = publish(self.table, self.stream, record, publishing);
+        published.await.map(|_| ()).map_err(|error| self.storage(&error))
     }
 }
 
@@ -269,6 +291,8 @@ struct Settling {
     contradiction: Contradiction,
     /// The request to the provider's own search.
     asked: Option<FetchRequest>,
+    /// The hop that publishes what changes.
+    publishing: Hop,
 }
 
 enum Changed {

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::SignedDuration;
 use providers::FetchRequest;
+use tracing::Instrument;
 
 use super::{Bound, Hydrate};
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
         state::PollState,
     },
     ports::{Clock, Deliveries, PortError, Ports, Random},
+    trace::Hop,
     update::{Change, From, PollStates, update},
 };
 
@@ -224,7 +226,11 @@ impl<P: Ports> Hydrate<'_, P> {
                 self.host.now(),
                 JobKind::Poll,
             );
-            asked.state = self.list_and_note(bound, &job, asked.state).await?;
+            // The list is read for the first of those that wait.
+            let hop = Hop::after(fetches.first().and_then(|wanted| wanted.job.traceparent), self.host);
+            let span = hop.span("poll", &job.source, &job.delivery);
+            let job = job.traced(hop.context);
+            asked.state = self.list_and_note(bound, &job, asked.state).instrument(span).await?;
         }
         let shown = self.shown(bound, &asked, fetches).await?;
         let mut permitted = Permitted { keys: BTreeSet::new(), left: asked.granted };

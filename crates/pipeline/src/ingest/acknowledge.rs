@@ -14,8 +14,8 @@ use crate::{
     ingest::{plain, receive::HttpAnswer},
     job::clip,
     messages::ByHand,
-    ports::{Clock, Dispatches, JobQueue, PortError, Ports, Random},
-    update::{Change, From, Records, update},
+    ports::{Clock, Dispatches, JobQueue, Measurement, Metrics, PortError, Ports, Random},
+    update::{Change, From, Records, Updated, update},
 };
 
 /// The size limit of a body, in bytes: an acknowledgement has a few hundred.
@@ -176,7 +176,7 @@ impl<P: Ports> Acknowledge<'_, P> {
             return Ok(AckOutcome::Unknown);
         }
         let subject = Subject::from_stored(said.dispatch.clone());
-        let mut hints = Vec::new();
+        let (mut hints, mut traceparent, mut due) = (Vec::new(), None, None);
         let noted = update(Records(self.table), &subject, From::Stored, async |record| {
             let Some(record) = record.filter(|record| record.state.dispatch_id().is_some()) else {
                 return Ok(Change::Keep(AckOutcome::Unknown));
@@ -188,15 +188,19 @@ impl<P: Ports> Acknowledge<'_, P> {
                 let current = if record.state.epoch == epoch { record.state.version } else { 0 };
                 return Ok(Change::Keep(AckOutcome::Superseded { current, epoch }));
             }
-            hints = self.hints(&record, said);
+            (hints, traceparent, due) = (self.hints(&record, said), record.traceparent, record.due);
             if !is_news(record.ack.as_ref(), said) {
                 return Ok(Change::Keep(AckOutcome::Noted));
             }
             Ok(Change::Write(Box::new(self.following(record, said)), AckOutcome::Noted))
         });
-        let outcome = noted.await?.result;
+        let Updated { written, result: outcome } = noted.await?;
+        if let (Some(_), Some(due), true) = (&written, due, said.state != AckState::Failed) {
+            let left_s = due.duration_since(self.host.now()).as_secs();
+            self.host.measure(Measurement::DeadlineMargin { left_s });
+        }
         for condition in hints {
-            self.job_queue.hint(condition, self.host.now(), 0).await?;
+            self.job_queue.hint_in(traceparent, condition, self.host.now(), 0).await?;
         }
         Ok(outcome)
     }

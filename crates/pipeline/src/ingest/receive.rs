@@ -1,5 +1,6 @@
 //! The webhook endpoint: admit, check that the body is JSON, queue it durably, answer. Contract, section 3.
 
+use dispatch::TraceParent;
 use providers::Provider;
 use serde::de::IgnoredAny;
 
@@ -7,7 +8,8 @@ use crate::{
     config::{Config, Source, token},
     ingest::plain,
     job::{Job, MAX_BODY_BYTES},
-    ports::{Clock, IngestQueue, PortError, Ports, Random},
+    ports::{Clock, IngestQueue, Measurement, Metrics, PortError, Ports, Random},
+    trace::Hop,
 };
 
 /// After how many seconds a provider may send again if the queue did not accept the message.
@@ -40,6 +42,8 @@ pub struct Incoming<'a> {
     pub header_token: Option<&'a str>,
     /// The header `content-encoding`: it only serves to explain a body that is not plain JSON.
     pub content_encoding: Option<&'a str>,
+    /// The header `traceparent`: the delivery continues that trace.
+    pub traceparent: Option<&'a str>,
     /// The raw body.
     pub body: &'a [u8],
 }
@@ -60,8 +64,13 @@ pub struct HttpAnswer {
 }
 
 impl<P: Ports> Receive<'_, P> {
+    /// The request as a hop of the caller's trace, or of a new one.
+    pub fn hop(&self, request: &Incoming<'_>) -> Hop {
+        Hop::after(request.traceparent.and_then(|header| TraceParent::parse(header).ok()), self.host)
+    }
+
     /// Queues a webhook's body, or answers why not. A 2xx is sent only after the queue has accepted the message.
-    pub async fn handle(&self, request: Incoming<'_>) -> HttpAnswer {
+    pub async fn handle(&self, request: Incoming<'_>, hop: Hop) -> HttpAnswer {
         let Some((source, provider)) = self.admit(&request) else {
             return refusal(404, "not_found", "no such hook");
         };
@@ -77,7 +86,7 @@ impl<P: Ports> Receive<'_, P> {
         if body.len() <= MAX_PING_BYTES && provider.is_ping(body) {
             return HttpAnswer { outcome: "ping", ..ok(r#"{"status":"ok"}"#.to_owned()) };
         }
-        self.queue(source, body).await
+        self.queue(source, body, hop).await
     }
 
     /// The source, if the token is valid for it. An unknown source costs the same comparison as a wrong token.
@@ -89,14 +98,18 @@ impl<P: Ports> Receive<'_, P> {
         Some((name, source.provider))
     }
 
-    async fn queue(&self, source: &str, body: &str) -> HttpAnswer {
+    async fn queue(&self, source: &str, body: &str, hop: Hop) -> HttpAnswer {
         let delivery = self.host.unique();
-        match self.take(&Job::messages(&delivery, source, self.host.now(), body)).await {
-            Ok(()) => HttpAnswer {
-                outcome: "accepted",
-                delivery: Some(delivery.clone()),
-                ..ok(format!(r#"{{"status":"accepted","delivery":"{delivery}"}}"#))
-            },
+        let messages = Job::messages(&delivery, source, self.host.now(), body, Some(hop.context));
+        match self.take(&messages).await {
+            Ok(()) => {
+                self.host.measure(Measurement::Accepted);
+                HttpAnswer {
+                    outcome: "accepted",
+                    delivery: Some(delivery.clone()),
+                    ..ok(format!(r#"{{"status":"accepted","delivery":"{delivery}"}}"#))
+                }
+            }
             Err(error) => {
                 tracing::error!(source.name = source, %error, "the queue did not take a webhook; the provider is asked to send it again");
                 let mut answer = refusal(503, "unavailable", "not taken; send it again");

@@ -9,6 +9,7 @@ use crate::{
     job::{Job, JobKind},
     messages::ToHydrate,
     ports::{Clock, Deliveries, JobQueue, PortError, Ports, Random},
+    trace::Hop,
 };
 
 /// The polling part of the sweep.
@@ -45,6 +46,7 @@ impl<P: Ports> Polls<'_, P> {
             return Ok(false);
         }
         let job = Job::fresh(&format!("poll-{}", self.host.unique()), name, now, JobKind::Poll);
+        let job = job.traced(Hop::after(None, self.host).context);
         self.job_queue.deliver(ToHydrate::Job(job), 0).await.map(|()| true)
     }
 }

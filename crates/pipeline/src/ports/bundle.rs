@@ -1,15 +1,15 @@
 //! All ports of one environment as one type.
 
 use super::{
-    Clock, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, OpenIncidentIndex,
-    ProviderApi, Random, Ringer, SignalStream,
+    Clock, CourierQueue, Deliveries, Depths, Dispatches, Health, Incidents, IngestQueue, JobQueue, Mailer, Metrics,
+    OpenIncidentIndex, OutputTargets, Outputs, ProviderApi, Random, Ringer, SignalStream,
 };
 
 /// The types of the ports in one environment, such as AWS or the simulation, so that a use case has one type parameter.
 /// Each use case has only the ports that it needs.
 pub trait Ports {
-    /// Clock and random numbers.
-    type Host: Clock + Random;
+    /// Clock, random numbers and measurements.
+    type Host: Clock + Random + Metrics;
     /// The queue `deliveries`, as the receiver uses it.
     type IngestQueue: IngestQueue;
     /// The inner queues.
@@ -30,4 +30,10 @@ pub trait Ports {
     type Mailer: Mailer;
     /// The channels besides mail.
     type Ringer: Ringer;
+    /// The table `outputs`.
+    type Outputs: Outputs;
+    /// The queue `outputs`.
+    type CourierQueue: CourierQueue;
+    /// The targets of the outputs.
+    type OutputTargets: OutputTargets;
 }

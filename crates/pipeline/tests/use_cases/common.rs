@@ -117,7 +117,7 @@ pub(crate) fn digest(subject: &str) -> String {
     }
 }
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "dispatch-at-risk",
     "hydration-failing",
     "quarantined",
@@ -128,6 +128,7 @@ const KINDS: [&str; 10] = [
     "dead-letter",
     "source-down",
     "channel-failing",
+    "output-failing",
 ];
 
 /// Whether a mail, alone or in a list, reports a failure of that dispatch.

@@ -79,7 +79,7 @@ fn what_crashes_the_hydrator_for_ever_is_mailed_once() {
 #[test]
 fn what_a_redrive_brings_is_mailed_at_once() {
     let sim = sim(1);
-    let job = Job::messages("d-1", "voltus-prod", sim.now(), &thin("dispatch.create", "dkmq")).remove(0);
+    let job = Job::messages("d-1", "voltus-prod", sim.now(), &thin("dispatch.create", "dkmq"), None).remove(0);
     assert!(matches!(messages::read(&job), Ok(ToRetry::Job(_))));
     sim.put(Inner::Retries, &job);
     let began = sim.now();

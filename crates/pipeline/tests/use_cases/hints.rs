@@ -130,7 +130,7 @@ fn a_hint_by_a_clock_that_is_ahead_is_judged_as_of_its_instant() {
     books(&sim, ABOUT);
     // A person must know from the next minute on, by the retrier's clock.
     let at = sim.now() + SignedDuration::from_secs(3);
-    let early = Hint { condition: failing(ABOUT), at, attempt: 0, timer: false };
+    let early = Hint::new(failing(ABOUT), at);
     let booked = |seconds| {
         let sim = crate::common::sim(1);
         accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));

@@ -43,7 +43,7 @@ fn by_hand(sim: &Simulation, act: impl AsyncFnOnce(&Invocation<'_>) -> Result<()
 /// Sends a hint at a condition, as its producer does.
 pub(crate) fn hint(sim: &Simulation, condition: Condition) {
     let queue = if Lane::of(&condition) == Lane::Urgent { Inner::Alerts } else { Inner::Reviews };
-    let hint = Hint { condition, at: sim.now(), attempt: 0, timer: false };
+    let hint = Hint::new(condition, sim.now());
     sim.put(queue, &to_json(&ToAlert::Hint(hint)).expect("JSON"));
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn job(kind: JobKind) -> Job {
         failures: Vec::new(),
         after: Some(Subject::dispatch("voltus-prod", "a")),
         waits: None,
+        traceparent: None,
         kind,
     };
     job.after(failure)
@@ -81,6 +82,7 @@ pub(crate) fn conditions() -> Vec<Condition> {
         Condition::GivenUp { source: source(), about: "voltus-prod, delivery d-1".to_owned() },
         Condition::DeadLetters { queue: Watched::AlertsDead },
         Condition::ChannelFailing { channel: "pagerduty/0a1b2c3d".to_owned() },
+        Condition::OutputFailing { output: "site-gateway".to_owned() },
     ]
 }
 
@@ -113,25 +115,26 @@ fn deadlines_and_heartbeats() {
         unread: Some(7),
         by_hand: Some(by_hand),
         chain,
+        traceparent: None,
     }));
     check_message(&ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }));
     check_message(&ToHydrate::Heartbeat(Heartbeat { at: AT }));
     let redriven = messages::to_json(&ToHydrate::Heartbeat(Heartbeat { at: AT })).unwrap();
     assert_eq!(messages::read::<ToRetry>(&redriven).unwrap(), ToRetry::Heartbeat(Heartbeat { at: AT }));
     // A body that looks like a message is not one.
-    let body = Job::messages("d-1", "voltus-prod", AT, &redriven).remove(0);
+    let body = Job::messages("d-1", "voltus-prod", AT, &redriven, None).remove(0);
     assert!(matches!(messages::read::<ToHydrate>(&body), Ok(ToHydrate::Job(_))), "{body}");
 }
 
 #[test]
 fn hints_reviews_and_flushes() {
     for condition in conditions() {
-        check_message(&ToAlert::Hint(Hint { condition, at: AT, attempt: 3, timer: true }));
+        check_message(&ToAlert::Hint(Hint { attempt: 3, timer: true, ..Hint::new(condition, AT) }));
     }
     let keys: Vec<String> = conditions().iter().map(Condition::incident).collect();
     assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len(), "each has an incident of its own: {keys:?}");
     check_message(&ToAlert::Review { incidents: keys });
-    check_message(&ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned() });
+    check_message(&ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned(), traceparent: None });
 }
 
 #[test]

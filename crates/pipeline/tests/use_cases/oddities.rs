@@ -202,7 +202,7 @@ fn a_source_that_is_configured_no_more_is_retried() {
     let mut config = crate::common::config();
     config.sources.remove("dc-1");
     let sim = Simulation::new(1, config);
-    let job = Job::messages("d-7", "dc-1", sim.now(), &power("start_ramp_down", false).to_string()).remove(0);
+    let job = Job::messages("d-7", "dc-1", sim.now(), &power("start_ramp_down", false).to_string(), None).remove(0);
     sim.put(Inner::Deliveries, &job);
     run_for(&sim, 3_600);
     assert_eq!(mail_subjects(&sim), ["[gridbell] hydration-failing: dc-1, delivery d-7"]);

@@ -92,7 +92,7 @@ fn a_list_does_not_undo_a_push_that_came_after_its_request() {
     sim.answers("leap-prod", GROUPS, [Reply::Missing]);
     // The next poll, in a minute or by a fast clock.
     let received_at = sim.now() + SignedDuration::from_secs(90);
-    let push = Job::messages("d-7", "leap-prod", received_at, &leap("e-1", 20).to_string()).remove(0);
+    let push = Job::messages("d-7", "leap-prod", received_at, &leap("e-1", 20).to_string(), None).remove(0);
     sim.put(Inner::Deliveries, &push);
     assert_eq!(sim.hydrate(sim.take(Inner::Deliveries)), Ended::Answered(Vec::new()));
     run_for(&sim, 70);

@@ -18,6 +18,7 @@ fn request(body: &[u8]) -> Incoming<'_> {
         path_token: Some(TOKEN),
         header_token: None,
         content_encoding: None,
+        traceparent: None,
         body,
     }
 }

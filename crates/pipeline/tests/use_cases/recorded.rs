@@ -70,10 +70,10 @@ fn messages_now() -> Vec<(&'static str, String)> {
         ToRetry::HeartbeatCheck(HeartbeatCheck { again: true, lay: Some(7), ..HeartbeatCheck::of(AT) }),
     ];
     all.extend(retries.iter().map(|message| ("retries", to_json(message).unwrap())));
-    let hints = conditions().into_iter().map(|condition| Hint { condition, at: AT, attempt: 3, timer: true });
+    let hints = conditions().into_iter().map(|condition| Hint { attempt: 3, timer: true, ..Hint::new(condition, AT) });
     let alerts = hints.map(ToAlert::Hint).chain([
         ToAlert::Review { incidents: vec!["source-down/voltus-prod".to_owned()] },
-        ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned() },
+        ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned(), traceparent: None },
     ]);
     all.extend(alerts.map(|message| ("alerts", to_json(&message).unwrap())));
     all

@@ -8,7 +8,7 @@ use pipeline::{
     job::Message,
     messages::{self, ToHydrate, ToRetry},
     polling::budget::LocalBudgets,
-    ports::{Clock, Ports, Random},
+    ports::{Clock, Measurement, Metrics, Ports, Random},
 };
 use serde_json::json;
 use simulation::{Function, Inner, Invocation, Simulation};
@@ -48,6 +48,9 @@ impl<'a> Ports for Hurried<'a> {
     type ProviderApi = Invocation<'a>;
     type Mailer = Invocation<'a>;
     type Ringer = Invocation<'a>;
+    type Outputs = Invocation<'a>;
+    type CourierQueue = Invocation<'a>;
+    type OutputTargets = Invocation<'a>;
 }
 
 impl Random for Hurried<'_> {
@@ -61,6 +64,16 @@ impl Random for Hurried<'_> {
 
     fn up_to(&self, most: u64) -> u64 {
         self.invocation.up_to(most)
+    }
+
+    fn bits(&self) -> u64 {
+        self.invocation.bits()
+    }
+}
+
+impl Metrics for Hurried<'_> {
+    fn measure(&self, measurement: Measurement<'_>) {
+        self.invocation.measure(measurement);
     }
 }
 

@@ -89,7 +89,7 @@ fn without_a_permit_nobody_can_post_and_nobody_is_notified() {
     // What an interrupted run has left in the queues goes on, and its incidents are mailed to nobody.
     let job = Job::fresh("d-1", VERIFY, sim.now(), JobKind::Body(body(1, minutes(10), false, &sim)));
     sim.put(Inner::Retries, &messages::to_json(&ToRetry::Job(job)).expect("JSON"));
-    sim.put(Inner::Deliveries, &Job::messages("d-2", VERIFY, sim.now(), "{\"dispatch\": 7}")[0]);
+    sim.put(Inner::Deliveries, &Job::messages("d-2", VERIFY, sim.now(), "{\"dispatch\": 7}", None)[0]);
     pass(&sim, minutes(40));
     assert_eq!(types(&sim, SUBJECT), ["dispatch.scheduled"]);
     assert_eq!(recipients(&sim), Vec::<String>::new());

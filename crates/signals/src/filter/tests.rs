@@ -43,6 +43,7 @@ fn signal((epoch, sequence): (u64, u64), part: Option<(u32, u32)>) -> Envelope {
         time: Timestamp::UNIX_EPOCH,
         epoch,
         sequence,
+        traceparent: None,
         datacontenttype: "application/json".to_owned(),
         data: Data::Dispatch(dispatch),
     }

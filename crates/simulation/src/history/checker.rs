@@ -10,6 +10,7 @@ use super::{
     mails::Mails,
     rings::{self, Rings},
     signals::Signals,
+    traces::Traces,
 };
 
 /// The known circumstances of a history, which excuse some violations.
@@ -72,6 +73,7 @@ pub struct Checker {
     pub(super) streams: Vec<StreamStory>,
     pub(super) accepted: Vec<Accepted>,
     pub(super) signals: Signals,
+    traces: Traces,
     pub(super) mails: Mails,
     rings: Rings,
     /// Subject and version → when its acknowledgement was noted.
@@ -99,6 +101,7 @@ impl Checker {
             streams: Vec::new(),
             accepted: Vec::new(),
             signals: Signals::default(),
+            traces: Traces::default(),
             mails: Mails::default(),
             rings: Rings::default(),
             noted: BTreeMap::new(),
@@ -134,9 +137,11 @@ impl Checker {
                 return self.answered(at, (source, *about), body, *status);
             }
             Event::Signal { body, .. } => {
-                let secret = self.no_secret("a signal", body);
-                return secret.or_else(|| self.signals.takes(at, event, (&self.dispatches, &self.streams)).err());
+                let broken = self.no_secret("a signal", body);
+                let broken = broken.or_else(|| self.traces.leads(body, self.polls, self.is_complete));
+                return broken.or_else(|| self.signals.takes(at, event, (&self.dispatches, &self.streams)).err());
             }
+            Event::Began { traceparent, source, body } => self.traces.begins(traceparent, source, body.as_deref()),
             Event::Incident { row } => {
                 let before = self.mails.before(row);
                 let broken = rings::written(before, row, &self.dispatches, &self.circumstances);

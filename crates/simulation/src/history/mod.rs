@@ -14,6 +14,7 @@ mod mails;
 mod provider_timeline;
 mod rings;
 mod signals;
+mod traces;
 
 use std::{borrow::Cow, fmt};
 
@@ -104,6 +105,15 @@ pub enum Event {
         body: String,
         /// The receiver's status; none if the sender saw no answer.
         status: Option<u16>,
+    },
+    /// A delivery was queued, or a poll was sent, in a trace.
+    Began {
+        /// Its trace, and the span that sent it.
+        traceparent: String,
+        /// Its source.
+        source: String,
+        /// The delivery's body; none for a poll, and for a body that no single message carries as it is.
+        body: Option<String>,
     },
     /// The queue `signals` accepted a message.
     Signal {

@@ -319,5 +319,6 @@ fn pool(function: Function) -> &'static str {
         Function::Hydrator => "hydrator",
         Function::Retrier | Function::Sweeper => "retrier",
         Function::Alerter => "alerter",
+        Function::Courier => "courier",
     }
 }

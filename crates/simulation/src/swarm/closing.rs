@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     alerts::channels::ChannelHealth,
-    conditions::{Condition, Evidence, NotedEvent, QUIET, Verdict},
+    conditions::{Condition, Evidence, NotedEvent, OutputEvidence, QUIET, Verdict},
     config::Config,
     incident::IncidentStatus,
+    outputs::{lane::Lane, reach::reach_of},
     ports::{Backlog, Watched},
 };
 
@@ -77,6 +78,7 @@ fn evidence(state: &mut State, config: &Config, condition: &Condition, now: Time
     };
     let queue = match condition {
         Condition::DeadLetters { queue: Watched::RetriesDead } => Inner::RetriesDead,
+        Condition::DeadLetters { queue: Watched::OutputsDead } => Inner::OutputsDead,
         Condition::DeadLetters { .. } => Inner::AlertsDead,
         _ => Inner::Deliveries,
     };
@@ -85,7 +87,21 @@ fn evidence(state: &mut State, config: &Config, condition: &Condition, now: Time
         (Condition::NotAcknowledged { .. }, Controller::IsSilent) => state.signals.backlog(),
         _ => state.queue(queue).backlog(now),
     };
+    let lanes = state.lanes.all();
+    let reach = record.as_ref().filter(|_| !config.outputs.is_empty()).map(|record| reach_of(config, record, &lanes));
+    let output = if let Condition::OutputFailing { output } = condition {
+        let of_it = lanes.iter().filter(|lane| lane.key.output == *output && lane.indexed_at().is_some());
+        Some(OutputEvidence {
+            is_configured: config.outputs.contains_key(output),
+            state: state.output_states.get(output),
+            lanes: of_it.map(Lane::summary).collect(),
+        })
+    } else {
+        None
+    };
     Evidence {
+        reach,
+        output,
         record,
         retry,
         refusal: state.refusals.get(&source).cloned(),

@@ -23,12 +23,14 @@ use super::{
     live::Live,
     model::{ACK_TOKEN, Model, TOKEN},
     monitor::Monitor,
+    outputs,
     person::{Follows, Pressed},
     scenario::{FaultKind, Scenario},
 };
 use crate::{
     Controller, Function, Inner, Invocation, Seed, Simulation, Table,
     history::{Name, Provider},
+    mapping::Grouped,
     sim::BEGINNING,
 };
 
@@ -76,6 +78,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) enum Purpose {
     Batch(Inner, Vec<Message>),
+    Signals(Vec<Grouped>),
     Post(usize),
     Ack(Said),
     Follow(Follows),
@@ -118,6 +121,8 @@ pub(super) struct Driver<'w> {
     pub(super) pressed: BTreeMap<String, Pressed>,
     backup: Option<(Timestamp, Table<SubjectRecord>)>,
     pub(super) resolved_since: ResolvedSince,
+    /// When the mapping of `signals` polls again.
+    pub(super) signals_ask_at: Timestamp,
 }
 
 /// Runs a seed.
@@ -188,7 +193,7 @@ fn config(scenario: &Scenario) -> Config {
         // Far fewer requests than dispatches in the storm, so the list is needed.
         voltus["requests_a_minute"] = json!(100);
     }
-    let config = json!({
+    let mut config = json!({
         "sources": {
             "voltus-prod": voltus,
             "voltus-sandbox": source("voltus", "sandbox"),
@@ -205,6 +210,9 @@ fn config(scenario: &Scenario) -> Config {
         "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },
         "signals": { "heartbeat_s": scenario.heartbeat_s },
     });
+    if scenario.has_outputs {
+        config["outputs"] = outputs::configured();
+    }
     #[expect(
         clippy::expect_used,
         reason = "a constant that does not parse is a bug of the simulator, to be shown at once"
@@ -227,6 +235,7 @@ impl<'w> Driver<'w> {
             pressed: BTreeMap::new(),
             backup: None,
             resolved_since: ResolvedSince::default(),
+            signals_ask_at: Timestamp::MIN,
         };
         let (restore, limit_bytes) = driver.live(|live| (live.scenario.restore, live.scenario.signal_limit_bytes));
         if let Some((backup_at, restored_at)) = restore {
@@ -400,7 +409,7 @@ impl<'w> Driver<'w> {
     fn left(&self) -> String {
         self.sim.with(|state| {
             let mut left = Vec::new();
-            for queue in Inner::READ {
+            for queue in Inner::READ_WITH_COURIER {
                 // A heartbeat is always on its way.
                 let is_heartbeat = |body: &str| body.starts_with(r#"{"v":1,"message":{"heartbeat"#);
                 let count = state.queue(queue).messages().iter().filter(|message| !is_heartbeat(&message.body)).count();
@@ -412,6 +421,7 @@ impl<'w> Driver<'w> {
             let due =
                 state.dispatches.rows().filter(|record| record.due.is_some() && !state.is_covered(record)).count();
             left.extend((due > 0).then(|| format!("{due} deadlines")));
+            left.extend(state.undelivered());
             left.extend(state.ails());
             left.join(", ")
         })

@@ -122,6 +122,10 @@ impl<'w> Driver<'w> {
             (Purpose::Batch(queue, messages), Some(Done::Batch(failed))) => {
                 self.worked_off(queue, &messages, &failed, now);
             }
+            (Purpose::Signals(batch), done) => {
+                let failed = if let Some(Done::Batch(failed)) = done { Some(failed) } else { None };
+                self.signals_worked_off(&batch, failed.as_deref());
+            }
             (Purpose::Post(post), done) => {
                 let status = if let Some(Done::Status(status)) = done { Some(status) } else { None };
                 self.answered(post, status, now);

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     conditions::Condition,
     incident::{Incident, IncidentStatus},
+    job::Job,
     polling::state::PollState,
     ports::FetchError,
 };
@@ -231,6 +232,14 @@ impl State {
             json!({ "function": function, "invocation": call.invocation, "port": call.port, "fault": toxic })
         });
         toxic
+    }
+
+    /// Tells the checker of a delivery that is queued, or of a poll that is sent.
+    pub(crate) fn begins_trace(&mut self, job: &Job) {
+        let (Some(live), Some(traceparent)) = (&mut self.swarm, job.traceparent) else { return };
+        let body = job.body().and_then(Result::ok);
+        let event = Event::Began { traceparent: traceparent.to_string(), source: job.source.clone(), body };
+        live.seen.push(Line { at: self.now, event });
     }
 
     /// Whether no poll fails, no mail waits, and no open incident is about to resolve.

@@ -29,7 +29,8 @@ impl Driver<'_> {
 
     /// Starts batches of visible messages, within the concurrency limit.
     pub(super) fn take_up(&mut self) {
-        for queue in Inner::READ {
+        self.take_up_signals();
+        for queue in Inner::READ_WITH_COURIER {
             while let Some(at) = self.batch_at(queue)
                 && at <= self.sim.now()
             {
@@ -41,7 +42,8 @@ impl Driver<'_> {
 
     /// When the next batch of any queue can start.
     pub(super) fn next_batch_at(&self) -> Option<Timestamp> {
-        Inner::READ.into_iter().filter_map(|queue| self.batch_at(queue)).min()
+        let queues = Inner::READ_WITH_COURIER.into_iter().filter_map(|queue| self.batch_at(queue));
+        queues.chain(self.signals_at()).min()
     }
 
     fn batch_at(&self, queue: Inner) -> Option<Timestamp> {
@@ -71,6 +73,7 @@ impl Driver<'_> {
                 Done::Batch(match function {
                     Function::Hydrator => invocation.hydrate(messages).await,
                     Function::Alerter => invocation.alert(messages).await,
+                    Function::Courier => invocation.deliver_again(messages).await,
                     _ => invocation.retry(messages).await,
                 })
             })

@@ -14,6 +14,7 @@ mod mapping;
 mod model;
 mod monitor;
 mod operator;
+mod outputs;
 mod person;
 mod sabotage;
 mod scenario;

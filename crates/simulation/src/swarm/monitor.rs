@@ -10,6 +10,7 @@ use super::{
     driver::CHANNELS,
     live::Live,
     model::SECRETS,
+    outputs::Received,
     scenario::{FaultKind, Scenario},
 };
 use crate::{
@@ -25,6 +26,7 @@ pub(super) struct Monitor {
     signals: usize,
     mails: usize,
     rings: usize,
+    received: Received,
 }
 
 impl Monitor {
@@ -54,7 +56,13 @@ impl Monitor {
 
     fn of(circumstances: Circumstances) -> Self {
         let secrets = SECRETS.iter().map(|secret| (*secret).to_owned()).collect();
-        Self { checker: Checker::new(circumstances, secrets), signals: 0, mails: 0, rings: 0 }
+        Self {
+            checker: Checker::new(circumstances, secrets),
+            signals: 0,
+            mails: 0,
+            rings: 0,
+            received: Received::default(),
+        }
     }
 
     fn check(&mut self, entry: &Line, live: &mut Live) -> Option<Broken> {
@@ -69,6 +77,8 @@ impl Monitor {
             let lines = self.news(state, &mut live);
             let broken = lines.iter().find_map(|line| self.check(line, &mut live));
             report(state, &mut live, broken);
+            let wrong = self.received.check(&sim.config, state);
+            report_output(state, &mut live, wrong);
             state.swarm = Some(live);
         });
     }
@@ -109,6 +119,8 @@ impl Monitor {
             }
             let broken = self.checker.ends().into_iter().next();
             report(state, &mut live, broken);
+            let wrong = self.received.ends(&sim.config, state);
+            report_output(state, &mut live, wrong);
             state.swarm = Some(live);
         });
     }
@@ -152,12 +164,18 @@ fn left(state: &mut State) -> Vec<Line> {
         Some(Event::Quarantined { source: quarantined.job.source.clone(), body })
     });
     let mut events: Vec<Event> = quarantined.collect();
-    for queue in [Inner::RetriesDead, Inner::AlertsDead] {
+    for queue in [Inner::RetriesDead, Inner::AlertsDead, Inner::OutputsDead] {
         let dead = state.queue(queue).messages().iter();
         events.extend(dead.map(|message| Event::Dead { queue: format!("{queue:?}"), body: message.body.clone() }));
     }
     let at = state.now;
     events.into_iter().map(|event| Line { at, event }).collect()
+}
+
+fn report_output(state: &State, live: &mut Live, wrong: Option<(&'static str, String, String)>) {
+    if let Some((invariant, subject, detail)) = wrong {
+        live.violated(state.now, invariant, &subject, detail);
+    }
 }
 
 fn report(state: &State, live: &mut Live, broken: Option<Broken>) {

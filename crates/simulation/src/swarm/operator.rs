@@ -30,7 +30,8 @@ impl Driver<'_> {
 
     /// Redrives the dead letters and deletes foreign messages.
     pub(super) fn redrive(&mut self) {
-        for (dead, queue) in [(Inner::RetriesDead, Inner::Retries), (Inner::AlertsDead, Inner::Alerts)] {
+        let outputs = (Inner::OutputsDead, Inner::Outputs);
+        for (dead, queue) in [(Inner::RetriesDead, Inner::Retries), (Inner::AlertsDead, Inner::Alerts), outputs] {
             for message in self.sim.take(dead).iter().filter(|message| message.body != FOREIGN) {
                 self.sim.put(queue, &message.body);
             }

@@ -92,6 +92,14 @@ saboteurs! {
     HeartbeatLeavesOut "heartbeat-leaves-out",
     /// A channel accepts a message, and that is taken for a refusal.
     RingAnswerIgnored "ring-answer-ignored",
+    /// Two invocations deliver from one lane at the same time.
+    LaneWithoutClaim "lane-without-claim",
+    /// A lane is delivered from its end.
+    LaneBackwards "lane-backwards",
+    /// A version that a newer one has replaced is delivered after it.
+    ReplacedVersionReturns "replaced-version-returns",
+    /// A signal begins a trace of its own.
+    TraceBroken "trace-broken",
 }
 
 impl Saboteur {
@@ -172,6 +180,11 @@ impl State {
         if self.sabotaged(Saboteur::TestFlagDropped) {
             sent.body = sent.body.replace("\"test\":true", "\"test\":false");
         }
+        if self.sabotaged(Saboteur::TraceBroken)
+            && let Some(at) = sent.body.find(TRACE_ID).map(|at| at + TRACE_ID.len())
+        {
+            sent.body.replace_range(at..at + 32, &"f".repeat(32));
+        }
         if self.sabotaged(Saboteur::FreshDeduplicationId) {
             sent.deduplication = self.name("fresh");
         }
@@ -226,6 +239,9 @@ impl Invocation<'_> {
         self.sim.with(|state| state.sabotaged(by))
     }
 }
+
+/// What stands before the trace's id in a signal.
+const TRACE_ID: &str = "\"traceparent\":\"00-";
 
 /// The record with every fact at the lowest rank, so that the next one wins.
 fn forgetful(record: SubjectRecord) -> SubjectRecord {

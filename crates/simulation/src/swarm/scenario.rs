@@ -111,6 +111,12 @@ kinds! {
     ChannelDown "channel-down",
     /// These channels take seconds.
     ChannelSlow "channel-slow",
+    /// There are outputs, and each may be down for minutes.
+    Outputs "outputs",
+    /// An output refuses single events, does not answer, or loses its answer.
+    OutputFails "output-fails",
+    /// An output whose acknowledgement does not count acknowledges.
+    OutputAcks "output-acks",
 }
 
 impl FaultKind {
@@ -201,6 +207,10 @@ pub(crate) struct Scenario {
     /// How often a heartbeat signal is sent, in seconds; 0: never.
     pub(crate) heartbeat_s: u32,
     pub(crate) rings: Rings,
+    /// The configuration has outputs, and a courier delivers to them.
+    pub(crate) has_outputs: bool,
+    /// When each output is down.
+    pub(crate) outputs_down: Vec<Outage>,
 }
 
 /// The channels besides mail.
@@ -237,7 +247,7 @@ const OF_EACH_MAPPING: usize = 2;
 const CHANNEL_PORTS: [&str; 4] = ["channel.sns", "channel.pagerduty", "channel.webhook", "channel."];
 
 /// Kinds drawn after all others, so that a new kind leaves the other draws unchanged.
-const DRAWN_LAST: [FaultKind; 8] = [
+const DRAWN_LAST: [FaultKind; 11] = [
     FaultKind::Restore,
     FaultKind::Release,
     FaultKind::HotIndex,
@@ -246,6 +256,9 @@ const DRAWN_LAST: [FaultKind; 8] = [
     FaultKind::IndexLag,
     FaultKind::ChannelDown,
     FaultKind::ChannelSlow,
+    FaultKind::Outputs,
+    FaultKind::OutputFails,
+    FaultKind::OutputAcks,
 ];
 
 /// The source of a storm.
@@ -307,6 +320,8 @@ impl Scenario {
             index_lag_ms: 0,
             heartbeat_s: 0,
             rings: Rings::default(),
+            has_outputs: false,
+            outputs_down: Vec::new(),
         };
         // Drawn last, so that the seeds from before these kinds still find the same.
         scenario.signal_limit_bytes = (random.place(3) == 0).then_some(SMALL_SIGNAL_BYTES);
@@ -324,6 +339,7 @@ impl Scenario {
         });
         scenario.lag_indexes(random, without);
         scenario.heartbeat_s = [0, 0, 60, 300][random.place(4)];
+        scenario.deliver_to_outputs(random, begins_at, without);
         scenario
             .ring(random, begins_at, |kind, random: &mut Seed| random.up_to(999) < share && !without.contains(&kind));
         scenario
@@ -353,6 +369,25 @@ impl Scenario {
         let minutes = i64::try_from(11 + random.up_to(8)).unwrap_or(0);
         let until = (begins_at + SignedDuration::from_mins(minutes)).min(self.heals_at);
         self.down.push(Outage { of: STORM, from: begins_at, until });
+    }
+
+    /// Draws whether there are outputs, and how they fail.
+    fn deliver_to_outputs(&mut self, random: &mut Seed, begins_at: Timestamp, without: &[FaultKind]) {
+        let (is_on, fails, acks) = (random.up_to(2) == 0, [0, 20, 60, 150][random.place(4)], [0, 60][random.place(2)]);
+        // A restored table would number anew what the outputs know; a later release does not exist for the courier.
+        if !is_on || without.contains(&FaultKind::Outputs) || !self.acknowledge || self.release.is_some() {
+            return;
+        }
+        self.has_outputs = true;
+        self.rates.insert(FaultKind::Outputs, 1);
+        // A claim outlives its invocation by five seconds.
+        self.skew_ms = self.skew_ms.min(1_000);
+        for (kind, rate) in [(FaultKind::OutputFails, fails), (FaultKind::OutputAcks, acks)] {
+            if rate > 0 && !without.contains(&kind) {
+                self.rates.insert(kind, rate);
+            }
+        }
+        super::outputs::outages(self, random, begins_at);
     }
 
     fn lag_indexes(&mut self, random: &mut Seed, without: &[FaultKind]) {

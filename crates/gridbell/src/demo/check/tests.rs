@@ -13,7 +13,6 @@ fn wanted(expected: &Expected, source: &str, sequence: usize) -> Signal {
     let id = format!("{subject}#1700000000000.{sequence}");
     let mut data = expected.data.clone();
     data["source"] = json!(source);
-    let pairs = [("type", expected.kind()), ("source", format!("/gridbell/{source}")), ("test", "false".to_owned())];
     Signal {
         arrived_at: times::now(),
         event: json!({
@@ -21,9 +20,7 @@ fn wanted(expected: &Expected, source: &str, sequence: usize) -> Signal {
             "epoch": "1700000000000", "sequence": sequence.to_string(), "datacontenttype": "application/json",
             "time": "2026-01-01T00:00:00Z", "data": {"of": data},
         }),
-        attributes: pairs.map(|(name, value)| (name.to_owned(), value)).to_vec(),
-        group: subject,
-        deduplication: id,
+        webhook_id: format!("{id}@demo-gateway"),
     }
 }
 
@@ -86,10 +83,28 @@ async fn a_signal_that_is_missing_out_of_place_or_too_much_is_named() {
 async fn wrong_data_and_a_wrong_envelope_are_named() {
     let data = failures("nvgrid", |seen| seen.signals[0].event["data"]["of"]["target"]["watts"] = json!(1)).await;
     assert!(data.len() == 1 && data[0].ends_with(": data.target.watts: 1 where 6500000 belongs"), "{data:?}");
-    let group = failures("nvgrid", |seen| seen.signals[0].group = "g".to_owned()).await;
-    assert!(group.len() == 1 && group[0].contains("the message group is \"g\", expected"), "{group:?}");
-    let test = failures("nvgrid", |seen| seen.signals[0].attributes.retain(|(name, _)| name != "test")).await;
-    assert!(test.len() == 1 && test[0].contains("the attribute test"), "{test:?}");
+    let id = failures("nvgrid", |seen| seen.signals[0].webhook_id = "w".to_owned()).await;
+    assert!(id.len() == 1 && id[0].contains("webhook-id is \"w\" where"), "{id:?}");
+}
+
+#[test]
+fn an_output_that_was_sent_too_little_or_refused_something_is_named() {
+    let check = |tally: Tally, stored: Result<Option<AckState>>, expected: &[&str]| {
+        let observations = Observations::new(times::now());
+        output(&observations, &tally, stored);
+        let failed: Vec<String> =
+            observations.observed().checks.into_iter().filter_map(|check| check.problem).collect();
+        assert_eq!(failed, expected, "{tally:?}");
+    };
+    let acknowledged = vec!["voltus-demo/stumbles#1.1@demo-gateway".to_owned()];
+    check(Tally::default(), Ok(None), &["0 of 0", "it was not sent that dispatch"]);
+    let good = Tally { acknowledged, ..Tally::default() };
+    check(good.clone(), Ok(Some(AckState::Accepted)), &["0 of 0"]);
+    check(good.clone(), Ok(Some(AckState::Failed)), &["0 of 0", "failed is stored"]);
+    check(Tally { taken: 2, ..good.clone() }, Ok(None), &["2 of 0", "no acknowledgement is stored"]);
+    let refused = Tally { refused: vec!["it has no webhook-id".to_owned()], ..good };
+    let first = "1 requests were refused: it has no webhook-id";
+    check(refused, Ok(Some(AckState::Accepted)), &[first, "0 of 0"]);
 }
 
 #[tokio::test]

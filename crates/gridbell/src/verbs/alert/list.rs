@@ -66,9 +66,10 @@ pub(crate) fn ordered(mut incidents: Vec<Incident>) -> Vec<Incident> {
 
 /// Rank by how soon sites may miss a dispatch; the most urgent has the lowest.
 fn urgency(incident: &Incident) -> usize {
-    const ORDER: [IncidentKind; 10] = [
+    const ORDER: [IncidentKind; 11] = [
         IncidentKind::DispatchAtRisk,
         IncidentKind::NotCompliant,
+        IncidentKind::OutputFailing,
         IncidentKind::HydrationFailing,
         IncidentKind::Credentials,
         IncidentKind::SourceDown,

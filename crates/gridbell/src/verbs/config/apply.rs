@@ -66,6 +66,7 @@ impl Apply {
         };
         let shipped = self.wanted(&console, &stack, &running).await?;
         sendable(&stack, &shipped.config.contacts.from)?;
+        deliverable(&stack, &shipped.config, matches!(console.place, Place::Local { .. }))?;
         let changes = changes(&serde_json::to_value(&running)?, &serde_json::to_value(&shipped.config)?);
         if !self.json {
             show::screen(&text(&changes, Paint::stdout()))?;
@@ -124,6 +125,25 @@ fn sendable(stack: &StackInfo, from: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses outputs where no courier would deliver to them, and a courier that would deliver to none: in both cases
+/// signals would wait in their queue.
+fn deliverable(stack: &StackInfo, config: &Config, local: bool) -> Result<()> {
+    let has_courier = stack.outputs.contains_key("CourierFunctionName");
+    let remedy = |courier: &str| match local {
+        true => "start `gridbell up` again with this configuration".to_owned(),
+        false => format!("deploy the stack with Courier={courier} first"),
+    };
+    match config.outputs.keys().next() {
+        Some(output) if !has_courier => {
+            bail!("outputs.{output}: the stack has no courier, which delivers to outputs; {}", remedy("on"))
+        }
+        None if has_courier => {
+            bail!("outputs: there are none, and the stack has a courier, which takes the signals; {}", remedy("off"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether an SES identity covers an address; it is an address, or a domain with its subdomains.

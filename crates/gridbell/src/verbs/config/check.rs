@@ -5,13 +5,14 @@ use std::{fmt::Write as _, path::Path};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::outputs;
 use crate::show::{self, Paint};
 use config::{
     Config, Contacts, Deadlines, MAX_JSON_BYTES,
     file::{File, FileError, Problem},
 };
 use local_stack::{elf, template};
-use stack_client::{FUNCTIONS, logical_id};
+use stack_client::{ALL_FUNCTIONS, logical_id};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +33,7 @@ pub(super) fn built(build: &Path, architecture: Option<&str>) -> Result<()> {
     let template = template::load(&file)?;
     let usual = template.pointer("/Parameters/Architecture/Default").and_then(serde_json::Value::as_str);
     let architecture = architecture.or(usual).context("the template names no Architecture; say --architecture")?;
-    for function in FUNCTIONS {
+    for function in ALL_FUNCTIONS {
         let id = logical_id(function);
         let code = template.pointer(&format!("/Resources/{id}/Properties/CodeUri")).and_then(serde_json::Value::as_str);
         let code = folder.join(code.unwrap_or(&id));
@@ -56,6 +57,7 @@ pub(super) fn check(file: &Path, deploys: bool, as_json: bool) -> Result<()> {
         Err(FileError::Invalid(mistakes)) => return refuse(&name, &mistakes, as_json),
         Err(error) => return Err(error.into()),
     };
+    outputs::check_secrets(&config, |name| std::env::var(name).ok())?;
     let functions = config.to_json();
     if as_json {
         let read: Value = serde_json::from_str(&functions)?;
@@ -103,6 +105,7 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
         };
         let _ = writeln!(out, "  {}  {} {environment}, {url}, key {key}, {tokens}", paint.bold(name), source.provider);
     }
+    let words = |deadlines| words(deadlines, !config.outputs.is_empty());
     let _ = writeln!(out, "  deadlines: {}", words(config.deadlines));
     for (name, source) in &config.sources {
         if let Some(own) = source.deadlines {
@@ -115,6 +118,7 @@ pub(in super::super) fn sum(file: &Path, config: &Config, bytes: usize) -> Strin
     if !config.sites.is_empty() {
         let _ = writeln!(out, "  {} sites described: {}", config.sites.len(), brief(config.sites.keys()));
     }
+    outputs::describe(&mut out, config);
     if config.contacts.is_empty() {
         out.push_str("  alerts: no [contacts], so no person is notified; a deployment needs them");
     } else {
@@ -149,8 +153,12 @@ fn brief<'k>(keys: impl ExactSizeIterator<Item = &'k String>) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines) -> String {
-    let by = if acknowledge { "a controller's acknowledgement" } else { "reaching the signals queue" };
+fn words(Deadlines { lead_s, immediate_s, acknowledge }: Deadlines, has_outputs: bool) -> String {
+    let by = match (acknowledge, has_outputs) {
+        (true, _) => "a controller's acknowledgement",
+        (false, true) => "every required output having taken it",
+        (false, false) => "reaching the signals queue",
+    };
     format!("{lead_s} s before the start, or {immediate_s} s after the first delivery, by {by}")
 }
 
@@ -159,11 +167,11 @@ mod tests {
     use super::*;
 
     /// A build folder like that of `sam build`: a template, and a folder per function.
-    fn build(machines: [u8; 4]) -> tempfile::TempDir {
+    fn build(machines: [u8; 5]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("folder");
         let template = "Parameters:\n  Architecture:\n    Type: String\n    Default: x86_64\n";
         std::fs::write(folder.path().join("template.yaml"), template).expect("written");
-        for (function, machine) in FUNCTIONS.into_iter().zip(machines) {
+        for (function, machine) in ALL_FUNCTIONS.into_iter().zip(machines) {
             let own = folder.path().join(logical_id(function));
             std::fs::create_dir(&own).expect("made");
             let header = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, machine, 0];
@@ -175,9 +183,9 @@ mod tests {
     #[test]
     fn a_build_for_another_processor_is_refused_before_it_is_deployed() {
         let (x86_64, arm64) = (62, 183);
-        built(build([x86_64; 4]).path(), None).expect("as the template has it");
-        built(build([arm64; 4]).path(), Some("arm64")).expect("as the parameter has it");
-        let one = build([x86_64, x86_64, arm64, x86_64]);
+        built(build([x86_64; 5]).path(), None).expect("as the template has it");
+        built(build([arm64; 5]).path(), Some("arm64")).expect("as the parameter has it");
+        let one = build([x86_64, x86_64, arm64, x86_64, x86_64]);
         let said = built(one.path(), None).expect_err("refused").to_string();
         assert!(said.contains("RetrierFunction/bootstrap was built for arm64, and the function is x86_64"), "{said}");
     }

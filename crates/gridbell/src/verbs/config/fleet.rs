@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::rollout::{Fleet, ProbeFailure};
 use crate::console::{Console, Place, StackInfo};
-use stack_client::{ALIAS, Alias, CallError, FUNCTIONS, Functions, Published, Update, logical_id};
+use stack_client::{ALIAS, ALL_FUNCTIONS, Alias, COURIER, CallError, Functions, Published, Update, logical_id};
 
 /// Pause between two checks; Lambda needs seconds, an emulator does not.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ pub(crate) fn names(stack: &StackInfo) -> BTreeMap<&'static str, String> {
         let name = stack.outputs.get(&format!("{}Name", logical_id(function)))?;
         Some((function, name.clone()))
     };
-    FUNCTIONS.into_iter().filter_map(name).collect()
+    ALL_FUNCTIONS.into_iter().filter_map(name).collect()
 }
 
 impl<'c> Deployed<'c> {
@@ -75,6 +75,11 @@ fn is_busy(error: &CallError) -> bool {
 }
 
 impl Fleet for Deployed<'_> {
+    fn functions(&self) -> Vec<&'static str> {
+        let is_deployed = |function: &&str| *function != COURIER || self.names.contains_key(COURIER);
+        ALL_FUNCTIONS.into_iter().filter(is_deployed).collect()
+    }
+
     async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError> {
         self.table.replace(expected, version).await
     }

@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod fleet;
 mod history;
+mod outputs;
 mod renewal;
 mod rollout;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::rollout::Fleet;
 use crate::progress::Step;
-use stack_client::FUNCTIONS;
 
 /// Most checks whether a function has restarted.
 const LOOKS: u32 = 150;
@@ -24,12 +23,12 @@ pub(super) struct Renewed {
 
 /// Publishes a version of every function.
 pub(super) async fn publish(fleet: &impl Fleet, why: &str, step: &dyn Step) -> Result<Vec<Renewed>, Broken> {
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("restarts the {function}"));
         fleet.restart(function, why).await.map_err(|reason| Broken { function, reason })?;
     }
     let mut renewed = Vec::new();
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         let version = published(fleet, function, why, step).await.map_err(|reason| Broken { function, reason })?;
         renewed.push(Renewed { function, version });
     }

@@ -14,6 +14,10 @@ const ASKED: u32 = 10;
 
 /// The operations of a rollout on a stack. Errors are one line for people.
 pub(super) trait Fleet {
+    /// The functions of the stack.
+    fn functions(&self) -> Vec<&'static str> {
+        FUNCTIONS.to_vec()
+    }
     /// Stores a version and makes it current, if the current number is still `expected`.
     async fn replace(&self, expected: Option<u64>, version: &Version) -> Result<(), ReplaceError>;
     /// Removes that version, so that the stack has no configuration again.
@@ -110,7 +114,7 @@ pub(super) async fn catch_up(
     step: &dyn Step,
 ) -> Result<Vec<&'static str>, Broken> {
     let mut behind = Vec::new();
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("asks the {function} what it runs with"));
         let broken = |reason| Broken { function, reason };
         let probed = ask(fleet, Of::live(function), Some(&current.digest)).await.map_err(broken)?;
@@ -128,7 +132,7 @@ pub(super) async fn catch_up(
 
 /// Checks that every function answers: one that cannot start now cannot start with a new configuration.
 async fn ready(fleet: &impl Fleet, step: &dyn Step) -> Result<(), Broken> {
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         step.at(&format!("asks the {function} what it runs with"));
         answered(fleet, Of::live(function), |_| true).await.map_err(|reason| Broken { function, reason })?;
     }
@@ -137,7 +141,7 @@ async fn ready(fleet: &impl Fleet, step: &dyn Step) -> Result<(), Broken> {
 
 /// Checks that no deployment is under way.
 async fn settled(fleet: &impl Fleet) -> Result<(), Broken> {
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         fleet.live(function).await.map_err(|reason| Broken { function, reason })?;
     }
     Ok(())
@@ -156,7 +160,7 @@ async fn bring(fleet: &impl Fleet, version: &Version, step: &dyn Step) -> Result
         runs_with(fleet, Of { function, version: published }, version, step).await?;
     }
     renewal::take_over(fleet, &renewed, step).await?;
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         runs_with(fleet, Of::live(function), version, step).await?;
     }
     Ok(())
@@ -240,7 +244,7 @@ async fn restore(
 /// counts only if that function then runs with something else.
 async fn back(fleet: &impl Fleet, why: &str, digest: Option<&str>, step: &dyn Step) -> Result<(), String> {
     let mut left = Vec::new();
-    for function in FUNCTIONS {
+    for function in fleet.functions() {
         let renewed = renewal::one(fleet, function, why, step).await;
         match (ask(fleet, Of::live(function), digest).await, renewed) {
             (Ok(probed), _) if probed.digest.as_deref() == digest => {}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use config::{Channel, Config, MAX_JSON_BYTES, Reference, TokenHash};
+use config::{Channel, Config, MAX_JSON_BYTES, OutputTarget, Reference, TokenHash};
 use local_stack::random_token;
 
 use crate::console::StackInfo;
@@ -118,6 +118,11 @@ pub(super) fn complete(mut config: Config, running: &Config, allowed: Allowed<'_
         }
     }
     channels(&mut config, running, allowed)?;
+    for (name, output) in &mut config.outputs {
+        let OutputTarget::Http { secrets: references, .. } = &mut output.target else { continue };
+        let known = running.outputs.get(name).map(|output| &output.target);
+        complete_secrets(name, references, known.filter(|_| local), secrets)?;
+    }
     if config.acks.tokens.is_empty() {
         config.acks.tokens.clone_from(&running.acks.tokens);
     }
@@ -131,10 +136,38 @@ pub(super) fn complete(mut config: Config, running: &Config, allowed: Allowed<'_
     if json.len() > MAX_JSON_BYTES {
         bail!("the configuration takes {} bytes, and the functions read {MAX_JSON_BYTES}", json.len());
     }
-    if let Err(reason) = aws::http::check_all(&config) {
+    if let Err(reason) = aws::http::check_all(&config).and_then(|()| aws::targets::check_all(&config)) {
         bail!("{reason}");
     }
     Ok(Shipped { config, json, made })
+}
+
+/// The references to an output's signing secrets, as the functions can read them.
+fn complete_secrets(
+    output: &str,
+    references: &mut [Reference],
+    known: Option<&OutputTarget>,
+    prefix: Option<&str>,
+) -> Result<()> {
+    let known = match known {
+        Some(OutputTarget::Http { secrets, .. }) => secrets.as_slice(),
+        _ => &[],
+    };
+    for (place, reference) in references.iter_mut().enumerate() {
+        match reference {
+            // `up` has stored its value where the functions read it.
+            Reference::Env(_) if known.len() > place => reference.clone_from(&known[place]),
+            Reference::Env(_) => bail!(
+                "outputs.{output}.secret: {reference} cannot be read by functions that run already; put the secret into SSM and write ssm:/…"
+            ),
+            Reference::Ssm(path) if !path.starts_with(prefix.unwrap_or("/")) => bail!(
+                "outputs.{output}.secret: the functions may read below {} alone, and {reference} lies elsewhere",
+                prefix.unwrap_or("/")
+            ),
+            Reference::Ssm(_) => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pipeline::{
     conditions::Condition,
     job::{FailedJob, Job, JobKind},
-    messages::{self, Deadline, Hint, ToAlert, ToHydrate, ToRetry},
+    messages::{self, Deadline, Hint, OutputAck, ToAlert, ToHydrate, ToRetry},
     ports::Lane,
 };
 use stack_client::DeadLetter;
@@ -70,7 +70,9 @@ impl Holds {
             Ok(ToRetry::Failed(FailedJob { job, .. }) | ToRetry::Job(job)) if job.kind != JobKind::Poll => {
                 Self::Job(Box::new(job))
             }
-            Ok(ToRetry::Deadline(Deadline { subject, .. })) => Self::Deadline(subject),
+            Ok(ToRetry::Deadline(Deadline { subject, .. }) | ToRetry::Acknowledged(OutputAck { subject, .. })) => {
+                Self::Deadline(subject)
+            }
             Ok(ToRetry::Failed(_) | ToRetry::Job(_) | ToRetry::Heartbeat(_) | ToRetry::HeartbeatCheck(_)) | Err(_) => {
                 Self::Stale
             }
@@ -198,7 +200,7 @@ mod tests {
         let its_deadline = "voltus-prod: the retrier failed five times on its deadline";
         check(RETRIES_DEAD, json(ToRetry::Deadline(deadline)), its_deadline);
         let condition = Condition::Quarantined { source: "leap-prod".to_owned(), about: None };
-        let hint = to_json(&ToAlert::Hint(Hint { condition, at, attempt: 0, timer: false })).expect("JSON");
+        let hint = to_json(&ToAlert::Hint(Hint::new(condition, at))).expect("JSON");
         let its_hint = "leap-prod: the alerter failed five times on what people may have to be notified of (quarantined/leap-prod)";
         check(ALERTS_DEAD, hint.clone(), its_hint);
         let stale = ": the retrier failed five times on an errand that others have done since, or none of gridbell's";

@@ -145,6 +145,7 @@ pub(super) async fn find(console: &Console, id: &str) -> Result<Found> {
             failures: failing.failures.clone(),
             after: None,
             waits: None,
+            traceparent: failing.traceparent,
             kind,
         }),
     };

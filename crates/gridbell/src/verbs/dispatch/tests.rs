@@ -110,6 +110,7 @@ fn steps_of_the_silent_one() -> Vec<Step> {
         attempt: 1,
         failures: vec![Failure::new(FailureKind::Provider, at("2026-03-01T11:59:00Z"), "the provider answered 500")],
         kind: None,
+        traceparent: None,
     };
     let quarantined = QuarantinedJob {
         id: format!("{DELIVERY}/voltus-prod/silent"),

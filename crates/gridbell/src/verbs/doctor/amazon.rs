@@ -84,7 +84,7 @@ async fn queue(examined: &Examined<'_>, name: &str, url: &str) -> Vec<CheckResul
         Ok(counts) => {
             let oldest_s =
                 if counts.waiting + counts.in_hand == 0 { None } else { oldest_s(examined, name, url).await };
-            counted(name, counts, oldest_s, examined.config.deadlines.acknowledge)
+            counted(name, counts, oldest_s, reader(examined))
         }
         Err(error) => CheckResult::unknown(QUEUE, examined.console.refusal(error).to_string()),
     };
@@ -101,10 +101,34 @@ async fn oldest_s(examined: &Examined<'_>, name: &str, url: &str) -> Option<i64>
     examined.console.cloudwatch().oldest_s(url.rsplit('/').next()?, examined.clock.now).await.ok()?
 }
 
-fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool) -> CheckResult {
+/// What reads the queue `signals`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// A controller, and its reading counts.
+    Controller,
+    /// A controller, which acknowledges what it has read.
+    AcknowledgingController,
+    /// The courier.
+    Courier,
+}
+
+fn reader(examined: &Examined<'_>) -> Reader {
+    match (examined.config.outputs.is_empty(), examined.config.deadlines.acknowledge) {
+        (false, _) => Reader::Courier,
+        (true, true) => Reader::AcknowledgingController,
+        (true, false) => Reader::Controller,
+    }
+}
+
+fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, reader: Reader) -> CheckResult {
     let Counts { waiting, in_hand, delayed } = counts;
     let oldest = oldest_s.map_or_else(String::new, |age_s| format!(", the oldest for {}", countdown(age_s)));
     let found = format!("{waiting} waiting, {in_hand} in flight, {delayed} delayed{oldest}");
+    if name == "outputs_dead" && waiting + in_hand > 0 {
+        return CheckResult::notice(QUEUE, format!("{} dead letters{oldest}", waiting + in_hand)).mend(
+            "the courier crashed over them, and the sweep has their signals tried again; read the courier's log",
+        );
+    }
     if name.ends_with("_dead") {
         return match waiting + in_hand {
             0 => CheckResult::good(QUEUE, "empty"),
@@ -114,8 +138,9 @@ fn counted(name: &str, counts: Counts, oldest_s: Option<i64>, acknowledges: bool
         };
     }
     match name {
-        "signals" if waiting > 0 && in_hand == 0 && !acknowledges => {
-            CheckResult::notice(QUEUE, format!("{found}: nothing seems to read it")).mend("look at the controller")
+        "signals" if waiting > 0 && in_hand == 0 && reader != Reader::AcknowledgingController => {
+            let who = if reader == Reader::Courier { "the courier's mapping and log" } else { "the controller" };
+            CheckResult::notice(QUEUE, format!("{found}: nothing seems to read it")).mend(format!("look at {who}"))
         }
         "signals" => CheckResult::good(QUEUE, found),
         _ if waiting > JAM || oldest_s.is_some_and(|age_s| age_s > STUCK_S) => {
@@ -179,20 +204,24 @@ mod tests {
     #[test]
     fn what_lies_in_a_queue_is_judged_by_whose_it_is() {
         let counts = |waiting, in_hand| Counts { waiting, in_hand, delayed: 0 };
-        let check = |name, counts, acknowledges, expected| {
-            assert_eq!(counted(name, counts, Some(5), acknowledges).verdict, expected, "{name}");
+        let (controller, acknowledging) = (Reader::Controller, Reader::AcknowledgingController);
+        let check = |name, counts, reader, expected| {
+            assert_eq!(counted(name, counts, Some(5), reader).verdict, expected, "{name}");
         };
-        check("retries_dead", counts(0, 0), false, Verdict::Good);
-        check("retries_dead", counts(1, 0), false, Verdict::Bad);
-        check("signals", counts(5, 0), false, Verdict::Notice);
-        check("signals", counts(5, 1), false, Verdict::Good);
-        check("signals", counts(5, 0), true, Verdict::Good);
-        check("deliveries", counts(5_000, 0), false, Verdict::Notice);
-        check("deliveries", counts(5, 0), false, Verdict::Good);
-        let stuck = counted("deliveries", counts(1, 0), Some(900), false);
+        check("retries_dead", counts(0, 0), controller, Verdict::Good);
+        check("retries_dead", counts(1, 0), controller, Verdict::Bad);
+        check("outputs_dead", counts(0, 0), Reader::Courier, Verdict::Good);
+        check("outputs_dead", counts(1, 0), Reader::Courier, Verdict::Notice);
+        check("signals", counts(5, 0), controller, Verdict::Notice);
+        check("signals", counts(5, 1), controller, Verdict::Good);
+        check("signals", counts(5, 0), acknowledging, Verdict::Good);
+        check("signals", counts(5, 0), Reader::Courier, Verdict::Notice);
+        check("deliveries", counts(5_000, 0), controller, Verdict::Notice);
+        check("deliveries", counts(5, 0), controller, Verdict::Good);
+        let stuck = counted("deliveries", counts(1, 0), Some(900), controller);
         assert!(stuck.verdict == Verdict::Notice && stuck.found.contains("the oldest for 15 min: "), "{}", stuck.found);
         assert_eq!(
-            counted("retries_dead", counts(2, 0), Some(7_200), false).found,
+            counted("retries_dead", counts(2, 0), Some(7_200), controller).found,
             "2 dead letters, the oldest for 2 h"
         );
     }

@@ -5,7 +5,7 @@ use super::{Check, CheckResult, Examined};
 const CONCURRENCY: &str = "concurrency";
 
 /// The queues that functions read.
-const READ: [&str; 4] = ["deliveries", "retries", "alerts", "reviews"];
+const READ: [&str; 6] = ["deliveries", "retries", "alerts", "reviews", "signals", "outputs"];
 
 /// The receiver and the sweep run beside the event source mappings, with at least one invocation each.
 const BESIDE: u64 = 2;

@@ -8,6 +8,7 @@ mod functions;
 mod lambda;
 mod mail;
 mod nvgrid;
+mod outputs;
 mod provider;
 mod registered;
 mod stack;
@@ -184,6 +185,7 @@ async fn examine(examined: &Examined<'_>, sends_mail: bool) -> Vec<CheckResult> 
         provider::checks(examined),
         endpoint::checks(examined),
         registered::checks(examined),
+        outputs::checks(examined),
         amazon::checks(examined),
         channels::checks(examined),
         lambda::checks(examined),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aws::secrets::{AwsKeys, KeySource, Reference};
+use aws::secrets::{AwsKeys, KeySource, Reference, Secret};
 
 use super::{Check, CheckResult, Examined};
 use crate::{console::Place, verbs::config::differences};
@@ -46,7 +46,11 @@ fn configuration(examined: &Examined<'_>) -> Vec<CheckResult> {
         results.push(CheckResult::bad(CONFIG, "controllers must acknowledge, and no token lets them").mend(mend));
     }
     if results.is_empty() {
-        let awaited = if config.deadlines.acknowledge { "an acknowledgement" } else { "the queue being read" };
+        let awaited = match (config.deadlines.acknowledge, config.outputs.is_empty()) {
+            (true, _) => "an acknowledgement",
+            (false, true) => "the queue being read",
+            (false, false) => "every required output",
+        };
         let found = format!("{} sources, {awaited} is awaited", config.sources.len());
         results.push(CheckResult::good(CONFIG, found));
     }
@@ -67,14 +71,22 @@ fn compared(examined: &Examined<'_>, file: &Path) -> Option<CheckResult> {
     }
 }
 
-/// Reads a secret, and never shows it.
 async fn secret(examined: &Examined<'_>, name: &str, reference: &Reference) -> Vec<CheckResult> {
+    let result = match read(examined, reference).await {
+        Ok(_) => CheckResult::good(SECRET, format!("{reference} can be read")),
+        Err(result) => result,
+    };
+    vec![result.about(name)]
+}
+
+/// Reads a secret, which is never shown.
+pub(super) async fn read(examined: &Examined<'_>, reference: &Reference) -> Result<Secret, CheckResult> {
     if matches!(reference, Reference::Env(_)) {
         let why = format!("{reference} lies in the functions' environment, which cannot be read from here");
-        return vec![CheckResult::unknown(SECRET, why).about(name)];
+        return Err(CheckResult::unknown(SECRET, why));
     }
-    let result = match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(reference).await {
-        Ok(_) => CheckResult::good(SECRET, format!("{reference} can be read")),
+    match AwsKeys::new(&examined.console.aws, examined.console.http().clone()).read(reference).await {
+        Ok(secret) => Ok(secret),
         Err(said) => {
             let found = format!("{reference} cannot be read: {}", examined.console.refusal(&said));
             let path = reference.to_string().replacen("ssm:", "", 1);
@@ -91,8 +103,7 @@ async fn secret(examined: &Examined<'_>, name: &str, reference: &Reference) -> V
             } else {
                 CheckResult::unknown(SECRET, found)
             };
-            found.mend(mend)
+            Err(found.mend(mend))
         }
-    };
-    vec![result.about(name)]
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use aws::{host::Host, ports::AwsPorts};
 use dispatch::Epoch;
 use futures_util::{StreamExt, stream};
-use pipeline::{health::sweep::Sweep, hydrate::publish, ports::Clock};
+use pipeline::{health::sweep::Sweep, hydrate::publish, ports::Clock, trace::Hop};
 use serde_json::json;
 use stack_client::{Functions, Mapping};
 use tokio::time::{Instant, sleep};
@@ -124,7 +124,7 @@ async fn begin(console: &Console, functions: &Functions, mappings: &[Mapping], s
         let known = record.state.epoch;
         let record = sweep.in_current_epoch(record).await.map_err(|error| console.refusal(error))?;
         // The sweep sends only a hundred a minute, too slow for a near dispatch. It sends what cannot be sent here.
-        let sent = publish(&table, &signals, &record).await;
+        let sent = publish(&table, &signals, &record, Hop::after(record.traceparent, &Host)).await;
         Ok::<_, anyhow::Error>((record.state.epoch > known, !record.outbox.is_empty(), sent.is_err()))
     });
     let mut brought = stream::iter(bring).buffer_unordered(AT_ONCE);

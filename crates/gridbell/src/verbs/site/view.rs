@@ -157,7 +157,8 @@ pub(crate) mod tests {
         let subject = Subject::dispatch("voltus-prod", id);
         let fact = Fact::new(origin.clone(), subject.clone(), FactBody::Dispatch(said));
         let now = at("00:00");
-        let publication = dispatch::Publication { epoch: dispatch::Epoch::at(now), now, limit_bytes: usize::MAX };
+        let epoch = dispatch::Epoch::at(now);
+        let publication = dispatch::Publication { epoch, now, limit_bytes: usize::MAX, traceparent: None };
         let absorbed = absorb(None, &subject, vec![fact], Contradiction::Ask, publication).expect("a state");
         let step = Step {
             subject: &subject,
@@ -166,6 +167,7 @@ pub(crate) mod tests {
             deadlines: Deadlines::default(),
             write: "w".to_owned(),
             now,
+            traceparent: None,
         };
         SubjectRecord::following(None, &origin, absorbed, step)
     }

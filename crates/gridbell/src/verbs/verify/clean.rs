@@ -52,8 +52,9 @@ async fn over(test: &Verification<'_>, left: &Left) -> Result<(), Failed> {
         cancelled(test, dispatch).await?;
     }
     let about = left.dispatches.iter().flat_map(|dispatch| Condition::all_about(&dispatch.subject));
-    let failing = left.deliveries.iter();
-    let failing = failing.map(|key| Condition::Failing { source: VERIFY.to_owned(), key: key.clone() });
+    // With those of the cancellations.
+    let failing = test.left().deliveries.into_iter();
+    let failing = failing.map(|key| Condition::Failing { source: VERIFY.to_owned(), key });
     let conditions: Vec<Condition> = about.chain(failing).collect();
     resolved(test, &conditions).await?;
     for condition in &conditions {

@@ -74,12 +74,18 @@ async fn post(test: &Verification<'_>, body: String) -> Result<Answer, Failed> {
 }
 
 /// Posts a webhook until it is accepted, as a provider does; a 404 only as long as the receiver may not know the permit.
+/// The clean-up knows its delivery from then on: it may fail, which opens an incident.
 pub(super) async fn accepted(test: &Verification<'_>, body: &str) -> Result<(), Failed> {
     let began = tokio::time::Instant::now();
     loop {
         let Answer { status, body } = post(test, body.to_owned()).await?;
         match status {
-            200 => return Ok(()),
+            200 => {
+                let answer: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+                let delivery = answer["delivery"].as_str().map(str::to_owned);
+                test.leave(|left| left.deliveries.extend(delivery));
+                return Ok(());
+            }
             404 if began.elapsed() >= OPENS => {
                 return Err(Failed::new("the receiver answers 404: it does not know the built-in source")
                     .mend("deploy the functions of this release, then verify again"));

@@ -43,7 +43,7 @@ pub(super) struct Verification<'a> {
 pub(super) struct Left {
     /// Dispatches that may have been published.
     pub(super) dispatches: Vec<TestDispatch>,
-    /// Deliveries that went into `retries`.
+    /// Deliveries that were accepted, or went into `retries`.
     pub(super) deliveries: Vec<String>,
     /// The permit may be stored.
     pub(super) permit: bool,

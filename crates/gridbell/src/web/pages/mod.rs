@@ -6,9 +6,11 @@ mod dispatch;
 mod doctor;
 mod incidents;
 mod now;
+mod outputs;
 mod replay;
 mod sites;
 mod sources;
+mod tests_of;
 mod timeline;
 mod versions;
 
@@ -32,6 +34,9 @@ pub(super) async fn page(app: &Arc<App>, path: &str, fields: &Fields) -> Page {
         "/incident" => incidents::one(app, fields).await,
         "/sources" => sources::list(app).await,
         "/source" => sources::one(app, fields).await,
+        "/outputs" => outputs::list(app).await,
+        "/output" => outputs::one(app, fields).await,
+        "/output/replay" => outputs::replay(app, fields).await,
         "/doctor" => Ok(doctor::page(app)),
         _ => Ok(Page::failed(StatusCode::NOT_FOUND, "There is no such page.")),
     };

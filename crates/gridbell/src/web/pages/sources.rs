@@ -14,15 +14,17 @@ use pipeline::{
     timeline::Event,
 };
 
-use super::{not_there, now};
+use super::{
+    not_there, now,
+    tests_of::{self, Testable},
+};
 use crate::{
     show::{self, Clockface},
     web::{
-        access::Tested,
-        app::{App, TestRun, lock},
+        app::{App, TestOf, lock},
         fields::{Fields, address},
         page::{Page, Section},
-        parts::{badge, csrf, field, full, full_or, head, line, link, name, off},
+        parts::{badge, field, full, full_or, head, line, link, name, off},
     },
 };
 
@@ -173,7 +175,14 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
     let healths = healths(app, &[source.to_owned()], &clock).await?;
     let Some(health) = healths.get(source) else { return Ok(not_there("There is no such source.")) };
     let (kind, words) = health.words();
-    let run = lock(&app.tests).get(source).cloned();
+    let run = lock(&app.tests).get(&TestOf::Source(source.to_owned())).cloned();
+    let tested = Testable {
+        action: "/source/test",
+        field: "source",
+        name: source,
+        what: "The provider sends a test, which is followed to its signal.",
+        button: "Test this source",
+    };
     let main = html! {
         p.lead { (badge(kind, words)) }
         dl.fields {
@@ -187,7 +196,7 @@ pub(super) async fn one(app: &Arc<App>, fields: &Fields) -> Result<Page> {
             (field("Deliveries", html! { a href=(address("/deliveries", &[("source", source)])) { (health.failing) " failing, " (health.quarantined) " quarantined" } }))
             (field("Incidents", html! { a href=(address("/incidents", &[("source", source), ("open", "1")])) { (health.incidents) " open" } }))
         }
-        (test(app, source, run.as_ref(), &clock))
+        (tests_of::section(app, &tested, run.as_ref(), &clock))
     };
     Ok(Page::new(Section::Sources, source, words, main))
 }
@@ -203,38 +212,6 @@ fn polling(poll: Option<&PollState>, clock: &Clockface) -> Markup {
                     (field("Error", html! { (line(&failing.last.detail)) ", " (failing.count) " time(s) since " (full(clock, failing.since)) }))
                 }
                 @if let Some(doubts) = &poll.doubts { (field("Unreadable in its list", line(&doubts.detail))) }
-            }
-        }
-    }
-}
-
-/// The source's test, as by `webhook test`.
-fn test(app: &App, source: &str, run: Option<&TestRun>, clock: &Clockface) -> Markup {
-    let button = |words: &str, agreed: bool| {
-        html! {
-            form.act method="post" action="/source/test" {
-                (csrf(app))
-                input type="hidden" name="source" value=(source);
-                @if agreed { input type="hidden" name="agreed" value="1"; }
-                button.primary[agreed] type="submit" { (words) }
-            }
-        }
-    };
-    html! {
-        section aria-labelledby="test" {
-            h2 #test { "Test" }
-            @match run {
-                None => { p { "The provider sends a test, which is followed to its signal." } (button("Test this source", false)) }
-                Some(TestRun { began_at, lines, ended }) => {
-                    p { "Begun " (off(clock, *began_at)) "." }
-                    ul.plain { @for said in lines { li { (line(said)) } } }
-                    @match ended {
-                        None => { p role="status" { "It is under way." } }
-                        Some(Ok(Tested::Done)) => { p { (badge("good", "done")) } (button("Test again", false)) }
-                        Some(Ok(Tested::Asks(what))) => { p.alarm { (line(what)) "." } (button("Do it", true)) }
-                        Some(Err(why)) => { p.alarm { (line(why)) } (button("Test again", false)) }
-                    }
-                }
             }
         }
     }

@@ -3,10 +3,10 @@
 use dispatch::Status;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Firing, Resolved, Verdict};
+use super::{Evidence, Firing, Resolved, Verdict};
 use crate::{
     dispatches::record::{Ack, AckState, SubjectRecord},
-    ports::Backlog,
+    outputs::reach::Reach,
 };
 
 /// A dispatch without a known end counts as at risk for this long after its start. [`super::Condition::NoEnd`] covers
@@ -20,14 +20,10 @@ const MOMENT: SignedDuration = SignedDuration::from_secs(75);
 /// A signal younger than this is probably being sent.
 const SENDING: SignedDuration = SignedDuration::from_secs(5);
 
-/// The deadline has passed, and no controller has acknowledged. Without acknowledgements: the signals queue is not
-/// read.
-pub(super) fn not_acknowledged(
-    record: Option<&SubjectRecord>,
-    backlog: Option<Backlog>,
-    has_acknowledgements: bool,
-    now: Timestamp,
-) -> Verdict {
+/// The deadline has passed, and no controller has acknowledged. Without acknowledgements: a required output has not
+/// taken the signal, or, without outputs, the signals queue is not read.
+pub(super) fn not_acknowledged(record: Option<&SubjectRecord>, evidence: &Evidence, now: Timestamp) -> Verdict {
+    let &Evidence { backlog, has_acknowledgements, ref reach, .. } = evidence;
     let Some(record) = record else { return Verdict::resolved(now, "the dispatch is not known any more") };
     let Some((Status::Scheduled, terms)) = record.state.published() else {
         return Verdict::resolved(now, "the dispatch is no longer active");
@@ -39,7 +35,11 @@ pub(super) fn not_acknowledged(
         return Verdict::resolved(now, "the controller answered that it failed, which is an incident of its own");
     }
     let Some(due) = record.due.or(record.lapsed) else {
-        return Verdict::resolved(now, "its signal was read from the queue");
+        let why = match reach {
+            Some(_) => "every required output has taken its signal",
+            None => "its signal was read from the queue",
+        };
+        return Verdict::resolved(now, why);
     };
     if now < due && due.duration_since(now) <= MOMENT {
         // A further version of a dispatch at risk belongs to the same incident, unless its deadline is later than that.
@@ -56,8 +56,17 @@ pub(super) fn not_acknowledged(
         _ if record.lapsed.is_some() => "no controller acknowledged it in time".to_owned(),
         _ if !record.outbox.is_empty() && now.duration_since(record.changed_at) < SENDING => return Verdict::Undecided,
         _ if !record.outbox.is_empty() => "its signal could not be sent to the queue yet".to_owned(),
-        None if has_acknowledgements => "no controller has acknowledged it".to_owned(),
-        None => return Verdict::Undecided,
+        None if has_acknowledgements => match unacknowledged(reach.as_ref()) {
+            Ok(detail) => detail,
+            Err(why) => return Verdict::resolved(now, why),
+        },
+        None => match reach {
+            Some(reach) if reach.is_delivered() => {
+                return Verdict::resolved(now, "every required output has taken its signal");
+            }
+            Some(reach) => reach.detail(),
+            None => return Verdict::Undecided,
+        },
         Some(backlog) if backlog.waiting == 0 => {
             return Verdict::resolved(now, "its signal was read from the queue");
         }
@@ -78,6 +87,15 @@ pub(super) fn not_acknowledged(
             Verdict::Resolved(Resolved { at: now, why: why.to_owned(), lapsed: Some(firing) })
         }
         _ => Verdict::Firing(firing),
+    }
+}
+
+/// What is missing for an acknowledgement, or why nothing is.
+fn unacknowledged(reach: Option<&Reach>) -> Result<String, &'static str> {
+    match reach {
+        Some(reach) if reach.acknowledged.is_some() => Err("every required output has acknowledged it"),
+        Some(reach) if !reach.is_delivered() => Ok(reach.detail()),
+        _ => Ok("no controller has acknowledged it".to_owned()),
     }
 }
 

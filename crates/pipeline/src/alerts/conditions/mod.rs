@@ -6,6 +6,7 @@
 
 mod controller;
 mod events;
+mod outputs;
 mod records;
 mod services;
 mod sources;
@@ -18,8 +19,13 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) use controller::ends_at;
 
 use crate::{
-    alerts::channels::ChannelHealth, dispatches::record::SubjectRecord, polling::state::PollState, ports::Refusal,
-    queues::Backlog, retry::state::RetryState,
+    alerts::channels::ChannelHealth,
+    dispatches::record::SubjectRecord,
+    outputs::{lane::LaneSummary, reach::Reach, state::OutputState},
+    polling::state::PollState,
+    ports::Refusal,
+    queues::Backlog,
+    retry::state::RetryState,
 };
 
 pub use crate::alerts::condition::{Condition, FIRST_STAGE, GRIDBELL, NotedEvent, StageReport};
@@ -37,9 +43,7 @@ impl Condition {
             Self::PartsUnsent { .. } => records::parts_unsent(record, now),
             Self::DeliveriesUnread => services::deliveries_unread(evidence.answered, evidence.backlog, asked, now),
             Self::KeyRefused { .. } => sources::key_refused(evidence.refusal.as_ref(), evidence.poll.as_ref(), now),
-            Self::NotAcknowledged { .. } => {
-                controller::not_acknowledged(record, evidence.backlog, evidence.has_acknowledgements, now)
-            }
+            Self::NotAcknowledged { .. } => controller::not_acknowledged(record, evidence, now),
             Self::ControllerFailed { .. } => controller::failed(record, now),
             Self::NoEnd { .. } => records::no_end(record, now),
             Self::MissedDelivery { .. } => records::missed_delivery(record, now),
@@ -54,6 +58,7 @@ impl Condition {
             }
             Self::DeadLetters { queue } => services::dead_letters(*queue, evidence.backlog, asked, now),
             Self::ChannelFailing { .. } => services::channel_failing(evidence.channel.as_ref(), now),
+            Self::OutputFailing { output } => outputs::failing(output, evidence.output.as_ref(), now),
         }
     }
 }
@@ -77,8 +82,23 @@ pub struct Evidence {
     pub answered: Option<Timestamp>,
     /// The state of the channel that the condition is about.
     pub channel: Option<ChannelHealth>,
-    /// A controller acknowledges; otherwise reading the signals queue counts.
+    /// A controller acknowledges; otherwise reading the signals queue counts, or the delivery to the outputs.
     pub has_acknowledgements: bool,
+    /// How far the current version has come, if the configuration has outputs.
+    pub reach: Option<Reach>,
+    /// The output that the condition is about.
+    pub output: Option<OutputEvidence>,
+}
+
+/// What is stored of an output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutputEvidence {
+    /// The configuration still has it.
+    pub is_configured: bool,
+    /// Its state; none if it never failed.
+    pub state: Option<OutputState>,
+    /// What waits for it, or is kept.
+    pub lanes: Vec<LaneSummary>,
 }
 
 /// The current state of a condition.

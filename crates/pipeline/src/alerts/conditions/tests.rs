@@ -109,12 +109,20 @@ fn settled(terms: Vec<(i64, DispatchTerms)>) -> SubjectRecord {
 
 #[expect(clippy::needless_pass_by_value, reason = "each row creates its own value")]
 fn absorbed(known: Option<SubjectRecord>, fact: Fact, now: Timestamp) -> SubjectRecord {
-    let publication = Publication { epoch: Epoch::at(at(0)), now, limit_bytes: LIMIT_BYTES };
+    let publication = Publication { epoch: Epoch::at(at(0)), now, limit_bytes: LIMIT_BYTES, traceparent: None };
     let (subject, origin) = (fact.subject.clone(), fact.origin.clone());
     let state = known.as_ref().map(|known: &SubjectRecord| known.state.clone());
     let absorbed = absorb(state, &subject, vec![fact], Contradiction::TakeLatest, publication).expect("a state");
     let deadlines = Deadlines::default();
-    let step = Step { subject: &subject, delivery: "d-1", received_at: now, deadlines, write: "w-1".to_owned(), now };
+    let step = Step {
+        subject: &subject,
+        delivery: "d-1",
+        received_at: now,
+        deadlines,
+        write: "w-1".to_owned(),
+        now,
+        traceparent: None,
+    };
     SubjectRecord { outbox: Vec::new(), ..SubjectRecord::following(known.as_ref(), &origin, absorbed, step) }
 }
 

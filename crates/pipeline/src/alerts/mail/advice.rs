@@ -184,6 +184,14 @@ fn cause(case: &Case<'_>, need: Option<&Need<'_>>, stack: Option<&str>) -> Vec<S
         Condition::UnknownEvent { .. } => {
             vec![portal(), Step::new(format!("Ask {provider} what this event means."))]
         }
+        Condition::OutputFailing { output } => vec![
+            Step::new(format!("See why the output {} does not take signals.", tame(output))).by(command(
+                &["output", "list"],
+                "",
+                stack,
+            )),
+            Step::new("Until it works again, act by hand on the dispatches that wait for it."),
+        ],
         Condition::DeadLetters { .. } => {
             vec![portal(), Step::new("Read the dead letters, and send them back after a mend.").by(deliveries())]
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     alerts::{
-        channels::ChannelLog,
+        channels::log::ChannelLog,
         condition::{Condition, GRIDBELL},
         incident::{Incident, IncidentStatus},
         occasion::Occasion,

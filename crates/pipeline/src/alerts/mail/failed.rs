@@ -62,6 +62,9 @@ fn what(case: &Case<'_>) -> String {
             format!("{provider} sent an event of a type that gridbell does not know.")
         }
         Condition::GivenUp { .. } => "gridbell tried several times, gave up, and keeps what failed.".to_owned(),
+        Condition::OutputFailing { output } => {
+            sentence(&format!("The output {} does not take signals: {}", tame(output), tame(&case.incident.detail)))
+        }
         Condition::DeadLetters { queue } => {
             format!("A function failed five times on messages, which lie in the queue {queue} now.")
         }

@@ -109,6 +109,7 @@ fn of_source(case: &Case<'_>, source: &str) -> String {
         Condition::ChannelFailing { .. } => {
             format!("MEND ALERT CHANNEL {}: it takes no alerts", clip(&tame(&case.incident.about), MAX_WHY))
         }
+        Condition::OutputFailing { output } => format!("MEND OUTPUT {}: it does not take signals", tame(output)),
         Condition::Quarantined { about: None, .. } => {
             format!("LOOK IN PORTAL of {source}: something it sent could not be read")
         }
@@ -148,6 +149,7 @@ pub(super) fn why(case: &Case<'_>) -> &'static str {
         Condition::DeliveriesUnread => "webhooks not read",
         Condition::DeadLetters { .. } => "dead letters",
         Condition::ChannelFailing { .. } => "channel fails",
+        Condition::OutputFailing { .. } => "output failing",
     }
 }
 

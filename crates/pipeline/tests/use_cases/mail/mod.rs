@@ -65,6 +65,7 @@ fn condition(kind: IncidentKind, about: &str) -> Condition {
         IncidentKind::DeadLetter => Condition::GivenUp { source, about: about.to_owned() },
         IncidentKind::SourceDown => Condition::SourceDown { source },
         IncidentKind::ChannelFailing => Condition::ChannelFailing { channel: about.to_owned() },
+        IncidentKind::OutputFailing => Condition::OutputFailing { output: about.to_owned() },
     }
 }
 

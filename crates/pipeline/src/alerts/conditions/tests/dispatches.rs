@@ -31,6 +31,7 @@ fn unsent() -> SubjectRecord {
         source: "/gridbell/voltus-prod".to_owned(),
         test: false,
         time: at(0),
+        traceparent: None,
         body: "{}".to_owned(),
     };
     SubjectRecord { outbox: vec![signal], ..sent }

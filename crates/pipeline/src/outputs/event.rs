@@ -1,0 +1,175 @@
+//! A signal as the courier handles it: the envelope's fields that decide where it goes, and the event as it is.
+
+use std::fmt;
+
+use dispatch::{Part, Subject};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Environment, Routed};
+
+/// What the source of a signal begins with; the name of a source follows, or nothing if it is of gridbell itself.
+const SOURCE: &str = "/gridbell";
+
+/// Types of one dispatch's versions.
+const DISPATCH: &str = "gridbell.dispatch.";
+
+/// Types whose versions are never replaced by a newer one.
+const LASTING: [&str; 2] = ["gridbell.dispatch.cancelled.", "gridbell.dispatch.ended."];
+
+/// The type of the event that `gridbell output test` sends.
+pub const TEST_TYPE: &str = "gridbell.output.test.v1";
+
+/// The place of an event in the stream of its subject; of two, the greater one is newer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EventVersion {
+    /// The numbering that the sequence belongs to.
+    pub epoch: u64,
+    /// From 1.
+    pub sequence: u64,
+    /// From 1; 0 if the event is the whole version.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(part: &u32) -> bool {
+    *part == 0
+}
+
+impl EventVersion {
+    /// The same for the whole version: all its parts are of this version.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self { part: 0, ..self }
+    }
+
+    /// The version with its last possible part: no part of the same version is newer.
+    #[must_use]
+    pub fn to_its_end(self) -> Self {
+        Self { part: u32::MAX, ..self }
+    }
+}
+
+impl fmt::Display for EventVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.sequence)?;
+        if self.part > 0 { write!(f, ".{}", self.part) } else { Ok(()) }
+    }
+}
+
+/// What is known of a signal without reading its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventHead {
+    /// The CloudEvents id.
+    pub id: String,
+    /// The stream that it belongs to.
+    pub subject: Subject,
+    /// Its place in the stream.
+    pub version: EventVersion,
+    /// How many parts the version has, if it has parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u32>,
+    /// The CloudEvents type.
+    pub kind: String,
+    /// The CloudEvents source.
+    pub source: String,
+    /// Whether it is a test.
+    pub test: bool,
+    /// When it was published.
+    pub time: Timestamp,
+}
+
+/// A signal, ready to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputEvent {
+    /// What is known of it.
+    pub head: EventHead,
+    /// The event as JSON text.
+    pub body: String,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    subject: Subject,
+    time: Timestamp,
+    epoch: String,
+    sequence: String,
+    #[serde(default)]
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+struct Data {
+    #[serde(default)]
+    dispatch: Option<DispatchHead>,
+}
+
+#[derive(Deserialize)]
+struct DispatchHead {
+    #[serde(default)]
+    test: bool,
+    #[serde(default)]
+    part: Option<u32>,
+    #[serde(default)]
+    parts: Option<u32>,
+}
+
+impl EventHead {
+    /// The name of the source; none for signals of gridbell itself.
+    pub fn source_name(&self) -> Option<&str> {
+        self.source.strip_prefix(SOURCE)?.strip_prefix('/')
+    }
+
+    /// What decides whether an output gets it.
+    pub fn routed(&self) -> Routed<'_> {
+        Routed { source: self.source_name(), kind: &self.kind, test: self.test }
+    }
+
+    /// Whether it is a version of a dispatch.
+    pub fn is_dispatch(&self) -> bool {
+        self.kind.starts_with(DISPATCH)
+    }
+
+    /// Whether a newer version of the dispatch makes it unnecessary.
+    pub fn is_replaceable(&self) -> bool {
+        self.is_dispatch() && !LASTING.iter().any(|kind| self.kind.starts_with(kind))
+    }
+
+    /// Its part of the version; none if it is the whole.
+    pub fn part(&self) -> Option<Part> {
+        let of = self.parts.filter(|_| self.version.part > 0)?;
+        Some(Part { number: self.version.part, of })
+    }
+}
+
+impl OutputEvent {
+    /// Reads a message of the queue `signals`. A source that is a sandbox sends tests, whatever the event says.
+    pub fn parse(body: String, config: &Config) -> Result<Self, String> {
+        let envelope: Envelope = serde_json::from_str(&body).map_err(|error| error.to_string())?;
+        let number = |name: &str, text: &str| text.parse::<u64>().map_err(|error| format!("{name}: {error}"));
+        let dispatch = envelope.data.dispatch.as_ref();
+        let version = EventVersion {
+            epoch: number("epoch", &envelope.epoch)?,
+            sequence: number("sequence", &envelope.sequence)?,
+            part: dispatch.and_then(|dispatch| dispatch.part).unwrap_or(0),
+        };
+        let mut head = EventHead {
+            version,
+            parts: dispatch.and_then(|dispatch| dispatch.parts),
+            test: dispatch.is_some_and(|dispatch| dispatch.test),
+            id: envelope.id,
+            subject: envelope.subject,
+            kind: envelope.kind,
+            source: envelope.source,
+            time: envelope.time,
+        };
+        let source = head.source_name().and_then(|name| config.sources.get(name));
+        head.test |= source.is_some_and(|source| source.environment == Environment::Sandbox);
+        Ok(Self { head, body })
+    }
+}
