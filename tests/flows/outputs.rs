@@ -17,7 +17,7 @@ use axum::{
     routing::post,
 };
 use config::file::File;
-use local_stack::{Stack, UpOptions};
+use local_stack::{Stack, UpOptions, progress};
 use pipeline::standard_webhooks::SigningSecrets;
 use serde_json::{Value, json};
 use stack_client::http_client;
@@ -175,7 +175,7 @@ async fn signals_reach_every_output_in_order() -> Result<()> {
     shared_stack().await?;
     let (stub, gateway) = (Stub::start().await?, Shared::default());
     let (url, server) = serve(gateway.clone()).await?;
-    let stack = Stack::up(options(&stub.base, &url)?, local_stack::progress::on_stderr().as_ref()).await?;
+    let stack = Stack::up(options(&stub.base, &url)?, progress::on_stderr().as_ref()).await?;
     let result = Box::pin(deliver(&stack, stub, gateway)).await;
     let down = stack.shutdown().await;
     server.abort();

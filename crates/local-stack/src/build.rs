@@ -48,7 +48,7 @@ impl Build {
     pub fn kept(folder: &Path) -> Option<Self> {
         let is_there = |name: &&'static str| folder.join(name).is_file();
         let executables: BTreeMap<_, _> =
-            FUNCTIONS.into_iter().filter(is_there).map(|name| (name, folder.join(name))).collect();
+            ALL_FUNCTIONS.into_iter().filter(is_there).map(|name| (name, folder.join(name))).collect();
         let build = Self { folder: folder.to_owned(), executables };
         (build.template().is_file() && !build.executables.is_empty()).then_some(build)
     }

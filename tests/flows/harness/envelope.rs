@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use simulation::history::envelope::{self, Message};
+use simulation::history::envelope::{self, Message, Queued};
 
 use super::{Signal, config::is_sandbox};
 
@@ -18,8 +18,8 @@ pub(crate) fn faults(message: &Value, signal: &Signal, place: usize) -> Vec<Stri
     let named = message["MessageAttributes"].as_object().into_iter().flatten();
     let attributes: Vec<(String, String)> =
         named.filter_map(|(name, value)| Some((name.clone(), value["StringValue"].as_str()?.to_owned()))).collect();
-    let (group, deduplication) = (system("MessageGroupId"), system("MessageDeduplicationId"));
-    let mut faults = envelope::faults(&Message { event, group, deduplication, attributes: Some(&attributes) });
+    let queued = Some(Queued { group: system("MessageGroupId"), deduplication: system("MessageDeduplicationId") });
+    let mut faults = envelope::faults(&Message { event, queued, attributes: Some(&attributes) });
     let id = &event["id"];
     if event["sequence"] != json!(place.to_string()) {
         faults.push(format!("{id}: its sequence is {}, expected {place}", event["sequence"]));

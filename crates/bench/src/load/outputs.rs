@@ -16,7 +16,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use clap::Args;
 use config::{Output, OutputTarget, Reference};
 use jiff::Timestamp;
-use local_stack::{ProviderUrls, Stack, UpOptions};
+use local_stack::{ProviderUrls, Stack, UpOptions, progress};
 use serde_json::{Value, json};
 use stack_client::{Description, http_client};
 use tokio::{net::TcpListener, task::AbortHandle};
@@ -166,7 +166,7 @@ pub(crate) async fn run(options: Outputs) -> Result<()> {
     let mut up = UpOptions::built_in(&urls)?;
     steady.configured(&mut up, "steady");
     failing.configured(&mut up, "failing");
-    let stack = Stack::up(up, local_stack::progress::on_stderr().as_ref()).await?;
+    let stack = Stack::up(up, progress::on_stderr().as_ref()).await?;
     let played = tokio::select! {
         played = play(&options, stack.description(), [&steady, &failing]) => played,
         stopped = tokio::signal::ctrl_c() => stopped.context("stopped"),

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use pipeline::record::AckState;
 use serde_json::Value;
-use simulation::history::{envelope::faults, mismatch};
+use simulation::history::{
+    envelope::{Message, faults},
+    mismatch,
+};
 
 use super::{
     gateway::{self, Tally},
@@ -63,7 +66,7 @@ fn signals(observations: &Observations, scenarios: &[Scenario], seen: &Observed)
     let others: Vec<String> = by_subject.keys().map(|subject| format!("{subject:?}")).collect();
     let problem = (!others.is_empty()).then(|| format!("signals came of {}", others.join(", ")));
     observations.check(ALL, "no other subject has signals", problem);
-    let problems: Vec<String> = seen.signals.iter().flat_map(|signal| faults(&signal.message())).collect();
+    let problems: Vec<String> = seen.signals.iter().flat_map(envelope).collect();
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
     observations.check(ALL, "envelope, order and id of every signal", problem.or_else(|| out_of_order(seen)));
 }
@@ -94,6 +97,17 @@ pub(super) fn output(observations: &Observations, tally: &Tally, stored: Result<
     };
     let what = format!("the response of {name} acknowledges {}", gateway::ACKNOWLEDGED);
     observations.check(ALL, what, problem);
+}
+
+/// What is wrong with a signal's envelope or its delivery's id.
+fn envelope(signal: &Signal) -> Vec<String> {
+    let id = signal.text("id");
+    let delivery = format!("{id}@{}", gateway::NAME);
+    let mut problems = faults(&Message { event: &signal.event, queued: None, attributes: None });
+    if signal.webhook_id != delivery {
+        problems.push(format!("{id}: webhook-id is {:?} where {delivery:?} belongs", signal.webhook_id));
+    }
+    problems
 }
 
 /// Checks that sequences count from 1 without a gap, in the order of arrival.

@@ -8,7 +8,6 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use simulation::history::envelope::Message;
 use tokio::{sync::watch, time::timeout};
 
 /// Everything observed, shared by the tasks that record and those that wait.
@@ -76,12 +75,6 @@ pub(super) struct Check {
 }
 
 impl Signal {
-    /// It, for the checker of envelopes. The header `webhook-id` contains the deduplication id and the output's name.
-    pub(super) fn message(&self) -> Message<'_> {
-        let (deduplication, _) = self.webhook_id.rsplit_once('@').unwrap_or((&self.webhook_id, ""));
-        Message { event: &self.event, group: self.text("subject"), deduplication, attributes: None }
-    }
-
     /// A text field of the envelope.
     pub(super) fn text(&self, name: &str) -> &str {
         self.event.get(name).and_then(Value::as_str).unwrap_or_default()

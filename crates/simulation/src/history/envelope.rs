@@ -5,15 +5,22 @@ use jiff::Timestamp;
 use pipeline::ports::fifo_id;
 use serde_json::{Value, json};
 
-/// A message of the queue `signals`.
+/// How the queue `signals` holds a message.
 #[derive(Debug, Clone, Copy)]
-pub struct Message<'m> {
-    /// The body.
-    pub event: &'m Value,
+pub struct Queued<'m> {
     /// The message group.
     pub group: &'m str,
     /// The deduplication id.
     pub deduplication: &'m str,
+}
+
+/// A message of the queue `signals`, or what another output was sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'m> {
+    /// The body.
+    pub event: &'m Value,
+    /// None: it came another way.
+    pub queued: Option<Queued<'m>>,
     /// Names and values of the message attributes; none: they were not recorded.
     pub attributes: Option<&'m [(String, String)]>,
 }
@@ -40,9 +47,11 @@ pub fn faults(message: &Message<'_>) -> Vec<String> {
         // A heartbeat is about no source.
         ("data's source", data["source"].clone(), if source.is_empty() { Value::Null } else { json!(source) }),
         ("the time's form", json!(is_utc), json!(true)),
-        ("the message group", json!(message.group), json!(fifo_id(subject))),
-        ("the deduplication id", json!(message.deduplication), json!(fifo_id(&id))),
     ];
+    if let Some(Queued { group, deduplication }) = message.queued {
+        checks.push(("the message group", json!(group), json!(fifo_id(subject))));
+        checks.push(("the deduplication id", json!(deduplication), json!(fifo_id(&id))));
+    }
     if let Some(test) = data.get("test") {
         checks.push(("test", test.clone(), json!(!data["test_reason"].is_null())));
     }

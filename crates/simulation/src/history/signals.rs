@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Broken, Event, Numbered, Provider, ProviderTimeline, Said, StreamStory,
-    envelope::{Message, faults},
+    envelope::{Message, Queued, faults},
     mismatch,
 };
 use crate::Fifo;
@@ -55,7 +55,7 @@ impl Signals {
             return broken("envelope", group, "the signal is no JSON");
         };
         self.follows(now, &event, *stored, stories)?;
-        let message = Message { event: &event, group, deduplication, attributes: None };
+        let message = Message { event: &event, queued: Some(Queued { group, deduplication }), attributes: None };
         match faults(&message).into_iter().next() {
             Some(fault) => broken("envelope", event["subject"].as_str().unwrap_or(group), fault),
             None => Ok(()),

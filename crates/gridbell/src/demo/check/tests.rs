@@ -84,7 +84,7 @@ async fn wrong_data_and_a_wrong_envelope_are_named() {
     let data = failures("nvgrid", |seen| seen.signals[0].event["data"]["of"]["target"]["watts"] = json!(1)).await;
     assert!(data.len() == 1 && data[0].ends_with(": data.target.watts: 1 where 6500000 belongs"), "{data:?}");
     let id = failures("nvgrid", |seen| seen.signals[0].webhook_id = "w".to_owned()).await;
-    assert!(id.len() == 1 && id[0].contains("deduplication id is \"w\""), "{id:?}");
+    assert!(id.len() == 1 && id[0].contains("webhook-id is \"w\" where"), "{id:?}");
 }
 
 #[test]
