@@ -236,7 +236,9 @@ mod tests {
     #[test]
     fn an_output_costs_its_writes_and_less_in_tens() {
         let one = output(false);
-        assert!(one.dollars()[Line::DynamoWrites as usize] > 0.0 && one.dollars()[Line::HttpApi as usize].abs() < 1e-12);
+        assert!(
+            one.dollars()[Line::DynamoWrites as usize] > 0.0 && one.dollars()[Line::HttpApi as usize].abs() < 1e-12
+        );
         assert!(total(output(true)) < total(one));
         assert!(total(idle_month_of_courier()) > 0.0);
     }

@@ -11,7 +11,9 @@ use aws::{
 use aws_config::{Region, SdkConfig};
 use pipeline::config::Config;
 
-use crate::{CloudFormation, CloudWatch, EventBuses, Functions, MailSender, OpenError, Queues, deployed, local, plainly};
+use crate::{
+    CloudFormation, CloudWatch, EventBuses, Functions, MailSender, OpenError, Queues, deployed, local, plainly,
+};
 
 /// Where an opened stack runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -99,7 +99,8 @@ fn object(columns: &[Column]) -> serde_json::Value {
             "with_http_api_beyond_free_tier": usage.dollars_beyond_free(),
         })
     };
-    let [idle, alone, in_tens, to_output, month] = [0, 1, 2, 3, 4].map(|index| columns.get(index).map(|(_, usage)| column(*usage)));
+    let [idle, alone, in_tens, to_output, month] =
+        [0, 1, 2, 3, 4].map(|index| columns.get(index).map(|(_, usage)| column(*usage)));
     json!({
         "prices": {"as_of": AS_OF, "region": REGION},
         "idle_month": idle,
