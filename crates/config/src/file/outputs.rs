@@ -236,7 +236,8 @@ mod tests {
         let good = "url = 'https://ems.example.com/'\nsecret = 'ssm:/gridbell/a'\n";
         check("[outputs.a]\nurl = 'x'\n", "5:1: outputs.a: kind is missing");
         check("[outputs.a]\nkind = 'smtp'\n", "6:8: outputs.a.kind: unknown kind; write \"http\"");
-        check("[outputs.A]\nkind = 'sqs'\n", "5:10: outputs.A: not an output's name");
+        let queue = "queue_url = 'https://sqs.eu-west-1.amazonaws.com/1/q'\n";
+        check(&format!("[outputs.A]\nkind = 'sqs'\n{queue}"), "5:10: outputs.A: not an output's name");
         check(&http("url = 'https://ems.example.com/'\n"), "5:1: outputs.a: secret is missing");
         check(&http("secret = 'ssm:/gridbell/a'\n"), "5:1: outputs.a: url is missing");
         check(&http(&format!("{good}bus = 'b'\n")), "9:1: outputs.a.bus: unknown key; known here: kind, sources");
