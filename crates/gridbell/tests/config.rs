@@ -720,5 +720,8 @@ fn the_command_lists_all_mistakes_for_people_and_programs() {
     let example = include_str!("../../../gridbell.example.toml");
     assert_eq!(check(example, &[]).0, Some(0));
     let (code, out, err) = check(example, &["--deploy"]);
-    assert!(code == Some(1) && out.contains("sources.leap-staging.api_key: only the local stack can read"), "{out}{err}");
+    assert!(
+        code == Some(1) && out.contains("sources.leap-staging.api_key: only the local stack can read"),
+        "{out}{err}"
+    );
 }
