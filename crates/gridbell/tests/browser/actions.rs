@@ -66,7 +66,7 @@ fn an_incident_is_snoozed_for_a_while() {
 
     // A time that the page does not offer is refused as by the verb.
     tab.goto(&format!("/incident?name={}", data::INCIDENT));
-    tab.eval("document.querySelector('select[name=span] option').value = '9d'; document.querySelector('select[name=span]').value = '9d'");
+    tab.eval("document.querySelector('select[name=span] option').value = '9d'; document.querySelector('select[name=span]').value = '9d'; document.querySelector('form[action=\"/incident/snooze\"] input[name=by]').value = 'Ada'");
     tab.click("form[action='/incident/snooze'] button");
     assert!(tab.text(".said.bad").contains("from 1m to 24h"), "{}", tab.text("main"));
     assert_eq!(done(&console).len(), 1, "nothing was noted");
