@@ -10,7 +10,7 @@ use aws::{
 };
 use config::Channel;
 use pipeline::ports::Clock;
-use stack_client::{ALL_FUNCTIONS, COURIER, Description, SourceDescription};
+use stack_client::{ALL_FUNCTIONS, Description, SourceDescription};
 use url::Url;
 
 use super::{
@@ -94,7 +94,6 @@ pub(super) fn deployment(
     // An endpoint that gridbell did not start may already have other stacks of gridbell.
     let suffix = if foreign { format!("-{}", token::suffix()) } else { String::new() };
     let has_courier = !prepared.config.outputs.is_empty();
-    let packages = packages.into_iter().filter(|(function, _)| has_courier || *function != COURIER).collect();
     let usual = [
         ("MailFrom", prepared.config.contacts.from.as_str()),
         // The emulator's CloudWatch measures neither functions nor queues, so its alarms would be false or silent,
