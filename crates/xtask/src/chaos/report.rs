@@ -8,7 +8,7 @@ use simulation::history::{About, Broken, Event, Line};
 use super::{harm::Done, run::Options, schedule::Schedule, watch::Mailroom};
 
 /// Invariants whose violation means that an accepted webhook was lost.
-const LOSSES: [&str; 4] = ["truth-arrives", "poison-is-kept", "nothing-is-dropped", "drains"];
+const LOSSES: [&str; 4] = ["truth-arrives", "poison-is-quarantined", "nothing-is-dropped", "drains"];
 
 /// The numbers of the run, and the violations.
 #[derive(Debug, Clone, Serialize)]
