@@ -42,7 +42,7 @@ const TABLES: [Table; 5] = [
         indexes: &[("open", "open", "opened_at", &[]), ("waiting", "waiting_in", "sorts_by", &[])],
     },
     Table { id: "ConfigTable", key: "version", indexes: &[] },
-    Table { id: "OutputsTable", key: "item", indexes: &[("waiting", "waiting_for", "next_at", &["summary"])] },
+    Table { id: "OutputsTable", key: "lane_key", indexes: &[("waiting", "waiting_for", "next_at", &["summary"])] },
 ];
 
 pub(super) const CHECKS: &[Check] = &[

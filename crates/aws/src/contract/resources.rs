@@ -92,7 +92,7 @@ impl Resources {
             deliveries: table(aws, &format!("{name}-deliveries"), "delivery", &DELIVERIES).await,
             alerts: table(aws, &format!("{name}-alerts"), "incident", &ALERTS).await,
             config: table(aws, &format!("{name}-config"), "version", &[]).await,
-            outputs: table(aws, &format!("{name}-outputs"), "item", &OUTPUTS).await,
+            outputs: table(aws, &format!("{name}-outputs"), "lane_key", &OUTPUTS).await,
         }
     }
 }

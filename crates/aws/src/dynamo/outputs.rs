@@ -30,7 +30,7 @@ pub struct OutputsTable(pub(super) Store);
 impl OutputsTable {
     /// The table with that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
-        Self(Store::new(aws, table, "outputs", "item"))
+        Self(Store::new(aws, table, "outputs", "lane_key"))
     }
 
     async fn row<T>(&self, key: &str, read: impl FnOnce(&Item) -> Result<T, String>) -> Result<Option<T>, PortError> {
@@ -74,7 +74,7 @@ impl Outputs for OutputsTable {
         let chunks = gz.chunks(CHUNK_BYTES).collect::<Vec<_>>();
         let puts = (1..).zip(&chunks).map(|(number, chunk)| {
             let item = named([
-                ("item", text(text_key(name, number))),
+                ("lane_key", text(text_key(name, number))),
                 ("kind", text("text")),
                 ("chunk", bytes(*chunk)),
                 ("expires_at", days_after(now, KEPT_DAYS)),
@@ -115,7 +115,7 @@ impl Outputs for OutputsTable {
     ) -> Result<(), WriteError<OutputState>> {
         // It never expires: each output has one.
         let item = named([
-            ("item", text(state_key(&state.output))),
+            ("lane_key", text(state_key(&state.output))),
             ("kind", text("output")),
             ("revision", number(state.revision)),
             ("state", packed(state).map_err(|error| self.0.broken(error))?),
@@ -135,7 +135,7 @@ impl OutputsTable {
 
 pub(super) fn to_item(lane: &Lane) -> Result<Item, String> {
     let mut item = named([
-        ("item", text(lane_key(&lane.key))),
+        ("lane_key", text(lane_key(&lane.key))),
         ("kind", text("lane")),
         ("revision", number(lane.revision)),
         ("output", text(&lane.key.output)),

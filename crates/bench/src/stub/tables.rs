@@ -219,7 +219,7 @@ fn primary(table: &str) -> Result<&'static str> {
         "dispatches" => Ok("subject"),
         "deliveries" => Ok("delivery"),
         "alerts" => Ok("incident"),
-        "outputs" => Ok("item"),
+        "outputs" => Ok("lane_key"),
         other => anyhow::bail!("no table {other}"),
     }
 }

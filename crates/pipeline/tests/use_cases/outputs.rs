@@ -375,7 +375,7 @@ fn a_required_output_that_cannot_act_is_an_incident_at_once() {
 fn what_is_too_large_for_a_bus_comes_in_parts_together() {
     let bus = output(OutputTarget::Eventbridge { bus: "b".to_owned() });
     let sim = with(19, false, &[("bus", bus), ("gateway", output(http()))]);
-    sim.limit_buses(900);
+    sim.limit_buses(1_100);
     let mut large = voltus("dkmq", 0, 5);
     let sites: Vec<_> =
         (0..30).map(|id| json!({ "id": format!("site-{id}"), "drop_by": 5, "commitment": 5 })).collect();
@@ -387,7 +387,7 @@ fn what_is_too_large_for_a_bus_comes_in_parts_together() {
     let parts = sim.arrived("bus");
     assert!(parts.len() > 2, "{}", parts.len());
     for (place, part) in parts.iter().enumerate() {
-        assert!(part.body.len() <= 900);
+        assert!(part.body.len() <= 1_100);
         assert_eq!(part.head.part().map(|part| part.number as usize), Some(place + 1));
         assert_eq!(part.head.parts.map(|of| of as usize), Some(parts.len()));
     }
