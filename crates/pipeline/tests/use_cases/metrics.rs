@@ -42,7 +42,8 @@ fn a_dispatch_is_measured_from_its_webhook_to_its_acknowledgement() {
     }
     let [margin] = &measured(&sim, "DeadlineMargin")[..] else { panic!("{:?}", sim.measured()) };
     assert!(margin.contains("left_s: -"), "the dispatch began before its deadline's lead: {margin}");
-    assert_eq!(measured(&sim, "Notification"), [""; 0], "{:?}", sim.mails());
+    // It was not acknowledged by its deadline, a minute after it arrived.
+    assert_eq!((measured(&sim, "Notification").len(), sim.mails().len()), (1, 1));
 }
 
 #[test]
