@@ -125,5 +125,6 @@ async fn an_incident_rings_is_acknowledged_and_ends_on_every_channel() -> Result
     published(&stack, &queue, "resolved").await?;
     let actions: Vec<String> = events(&stack).into_iter().map(|(action, _)| action).collect();
     ensure!(actions == ["trigger", "acknowledge", "resolve"], "each once: {actions:?}");
+    stack.signals.of(&format!("{LOUD}/loud"), 1).await?;
     stack.aws.delete_queue(&queue).await
 }

@@ -60,6 +60,7 @@ async fn a_create_and_an_update_as_in_the_contract() -> Result<()> {
     let expected = json!({
         "specversion": "1.0", "id": format!("voltus-prod/dkmq#{epoch}.2"), "epoch": epoch, "source": "/gridbell/voltus-prod",
         "type": "gridbell.dispatch.updated.v1", "subject": "voltus-prod/dkmq", "time": signals[1].event["time"],
+        "traceparent": signals[1].event["traceparent"],
         "epoch": epoch, "sequence": "2", "datacontenttype": "application/json",
         "data": {"dispatch": {
             "key": "voltus-prod/dkmq", "provider": "voltus", "source": "voltus-prod", "id": "dkmq", "version": 2,
