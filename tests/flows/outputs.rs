@@ -37,7 +37,7 @@ const SECRETS: [&str; 2] =
 /// An output is tried once a minute at the latest; the rest is for a busy machine.
 const COMES_BACK: Duration = Duration::from_mins(4);
 
-/// The HTTP output: keeps what it got, and answers as it is told.
+/// The HTTP output: records what it got, and answers as the test says.
 #[derive(Default)]
 struct Gateway {
     is_down: bool,

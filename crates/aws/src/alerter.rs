@@ -98,7 +98,7 @@ pub async fn run() -> Result<(), Error> {
             host,
         });
         if batch::is_batch(&event) {
-            // Without its permit, nobody is notified of a dispatch of `gridbell verify`.
+            // Without its permit, no person is notified of a dispatch of `gridbell verify`.
             let is_verifying = event.get().contains(VERIFY);
             let permitting = if is_verifying { configured.permitting(config).await } else { None };
             if let Some(config) = &permitting {

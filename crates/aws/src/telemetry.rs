@@ -22,7 +22,7 @@ use traces::{NoFields, TraceIds, Traced};
 /// The module that opens a span for each invocation.
 const RUNTIME: &str = "lambda_runtime";
 
-/// Starts the log, with the spans as lines of their own if somebody collects them. A second call changes nothing.
+/// Starts the log, with the spans as lines of their own if they are collected. A second call changes nothing.
 pub fn start(filter: Targets, has_spans: bool) {
     let writer = || Escaped(io::stdout());
     let spans = has_spans.then_some(SpanLines(writer));

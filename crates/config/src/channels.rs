@@ -53,7 +53,7 @@ pub enum Channel {
         /// The address for events.
         url: String,
     },
-    /// Somebody's own endpoint, signed as Standard Webhooks defines it.
+    /// An HTTPS endpoint of the operator, signed as Standard Webhooks defines it.
     Webhook {
         /// The address.
         url: String,

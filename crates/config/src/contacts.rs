@@ -100,7 +100,7 @@ impl Contacts {
         own.and_then(|own| own.channels.as_ref()).unwrap_or(&self.channels)
     }
 
-    /// Whether nobody is notified: the file has no `[contacts]`.
+    /// Whether no person is notified: the file has no `[contacts]`.
     pub fn is_empty(&self) -> bool {
         self.email.is_empty()
     }

@@ -1,5 +1,5 @@
 //! The source that `gridbell verify` uses. No file contains it: every configuration has it, without a token and without
-//! contacts, so nobody can post to it and nobody is notified of it. A permit adds both for some minutes.
+//! contacts, so it accepts no post and notifies no person. A permit adds both for some minutes.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

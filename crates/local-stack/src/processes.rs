@@ -17,7 +17,7 @@ pub enum Harm {
 
 /// Does that to a process.
 ///
-/// # Errors The process has ended, or belongs to somebody else.
+/// # Errors The process has ended, or belongs to another user.
 pub fn harm(process: u32, harm: Harm) -> io::Result<()> {
     let signal = match harm {
         Harm::Stop => Signal::STOP,

@@ -365,7 +365,7 @@ pub enum ChannelError {
     /// The channel has not got it.
     #[error("{0}")]
     Refused(String),
-    /// Nobody knows whether the channel has got it: its answer is lost, or says nothing clear.
+    /// It is unknown whether the channel has got it: its answer is lost, or says nothing clear.
     #[error("{0}")]
     Unanswered(String),
 }

@@ -133,7 +133,7 @@ pub(crate) async fn run(up: Up) -> Result<()> {
 /// The way of spans to a viewer.
 struct Spans {
     exporter: SpanExporter,
-    /// The viewer did not take the last ones, and a person was told.
+    /// The viewer did not take the last ones, and a line has said so.
     has_failed: bool,
 }
 

@@ -67,7 +67,7 @@ async fn publish(lambda: &Functions, name: &str) {
     let alias = lambda.alias(name).await.expect("an answer").expect("an alias");
     assert_ne!(alias.version, version, "a new version");
     lambda.point(name, &alias, &version).await.expect("moved");
-    // Somebody who read the alias before that moves it no more.
+    // A deployment that read the alias before that does not move it any more.
     lambda.point(name, &alias, &alias.version).await.expect_err("refused");
 }
 

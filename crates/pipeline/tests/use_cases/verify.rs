@@ -86,7 +86,7 @@ fn without_a_permit_nobody_can_post_and_nobody_is_notified() {
     for token in [TOKEN, ""] {
         assert_eq!(post(&sim, token, &body(1, minutes(10), false, &sim)), 404);
     }
-    // What an interrupted run has left in the queues goes on, and its incidents are mailed to nobody.
+    // What an interrupted run has left in the queues goes on, and no person gets a mail of its incidents.
     let job = Job::fresh("d-1", VERIFY, sim.now(), JobKind::Body(body(1, minutes(10), false, &sim)));
     sim.put(Inner::Retries, &messages::to_json(&ToRetry::Job(job)).expect("JSON"));
     sim.put(Inner::Deliveries, &Job::messages("d-2", VERIFY, sim.now(), "{\"dispatch\": 7}", None)[0]);

@@ -84,7 +84,7 @@ impl Rings {
     }
 }
 
-/// Tests ring only if that is asked for. A channel that rang while nobody knew that it is a test hears that it is over.
+/// Tests ring only if that is asked for. A channel that rang before it was known to be a test hears that it is over.
 fn of_tests(report: &Value, stories: &[ProviderTimeline], circumstances: &Circumstances) -> Option<Broken> {
     // `resolved-to-the-notified` checks these.
     if matches!(report["state"].as_str(), Some("resolved" | "acknowledged")) {

@@ -94,7 +94,7 @@ impl Functions {
         Ok(version)
     }
 
-    /// Makes the alias point to another version, unless somebody has moved it since it was read.
+    /// Makes the alias point to another version, unless it was moved since it was read.
     pub async fn point(&self, function: &str, from: &Alias, version: &str) -> Result<Alias, CallError> {
         let path = format!("{ON_FUNCTIONS}/{}/aliases/{ALIAS}", unqualified(function));
         let mut body = json!({ "FunctionVersion": version });

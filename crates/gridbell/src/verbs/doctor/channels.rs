@@ -61,7 +61,7 @@ async fn topic_check(examined: &Examined<'_>, channel: &Channel, topic: &str) ->
         }
         // This identity may lack a permission that the functions have.
         Err(error) => CheckResult::unknown(CHANNEL, format!("{channel}: {}", examined.console.refusal(&error)))
-            .mend("whoever runs doctor needs sns:GetTopicAttributes on the topic"),
+            .mend("the user who runs doctor needs sns:GetTopicAttributes on the topic"),
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) enum Attempt {
     Accepted,
     /// The channel has not got it.
     Refused(String),
-    /// Nobody knows whether the channel has got it.
+    /// It is unknown whether the channel has got it.
     Unanswered(String),
 }
 

@@ -93,7 +93,7 @@ fn the_end_goes_to_those_who_were_or_may_have_been_notified() {
     check(Attempt::Accepted, &[RESOLVED]);
     check(Attempt::Unanswered("late".to_owned()), &[RESOLVED]);
     check(Attempt::Refused("no".to_owned()), &[]);
-    // While it is being sent, nobody knows yet.
+    // While it is being sent, that is unknown.
     let mut log = pending();
     log.claim("me", Calls::Ring, at(0));
     log.settle(Calls::Resolved, at(1));
