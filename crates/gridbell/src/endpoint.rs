@@ -201,7 +201,7 @@ impl fmt::Display for HookAddress {
 
 impl fmt::Debug for HookAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Door({self})")
+        write!(f, "HookAddress({self})")
     }
 }
 

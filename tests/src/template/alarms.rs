@@ -32,7 +32,11 @@ pub(super) const CHECKS: &[Check] = &[
             vec![
                 remove("no action", "/Resources/AlerterFailingAlarm/Properties/AlarmActions"),
                 remove("an end that nobody hears of", "/Resources/AlertsDeadAlarm/Properties/OKActions"),
-                set("another action", "/Resources/DoorFailingAlarm/Properties/AlarmActions", json!([{ "Ref": "Api" }])),
+                set(
+                    "another action",
+                    "/Resources/EndpointFailingAlarm/Properties/AlarmActions",
+                    json!([{ "Ref": "Api" }]),
+                ),
                 set("switched off", "/Resources/SweepSilentAlarm/Properties/ActionsEnabled", json!(false)),
                 remove("on without a watcher", "/Resources/AlertsDeadAlarm/Condition"),
             ]
@@ -104,7 +108,11 @@ pub(super) const CHECKS: &[Check] = &[
                     "/Resources/RetrierSilentAlarm/Properties/TreatMissingData",
                     json!("notBreaching"),
                 ),
-                set("an idle door", "/Resources/DoorFailingAlarm/Properties/TreatMissingData", json!("breaching")),
+                set(
+                    "an idle endpoint",
+                    "/Resources/EndpointFailingAlarm/Properties/TreatMissingData",
+                    json!("breaching"),
+                ),
                 remove("no heartbeat", "/Resources/SweepSilentAlarm"),
             ]
         },
@@ -147,8 +155,8 @@ pub(super) const CHECKS: &[Check] = &[
                 ),
                 set(
                     "an alarm that the runbook does not know",
-                    "/Resources/DoorFailingAlarm/Properties/AlarmName",
-                    json!({ "Fn::Sub": "${AWS::StackName}-door" }),
+                    "/Resources/EndpointFailingAlarm/Properties/AlarmName",
+                    json!({ "Fn::Sub": "${AWS::StackName}-endpoint" }),
                 ),
                 set(
                     "a name that another stack bears",

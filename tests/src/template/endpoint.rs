@@ -96,7 +96,7 @@ pub(super) const CHECKS: &[Check] = &[
         },
     },
     Check {
-        name: "the door is bounded, logged, and logs no token",
+        name: "the endpoint is bounded, logged, and logs no token",
         run: stage,
         saboteurs: || {
             vec![

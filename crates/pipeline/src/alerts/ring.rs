@@ -12,7 +12,7 @@ use super::{
     AT_ONCE, Alert,
     channels::{
         ChannelHealth, ChannelLog, ChannelMessage, Member,
-        log::{Attempt, pause},
+        log::{Attempt, Calls, pause},
         message,
     },
     schedule::{fresh_group, group_key},
@@ -111,12 +111,16 @@ impl<P: Ports> Alert<'_, P> {
     async fn claim(&self, one: Rung, claiming: &Claiming) -> Option<Claimed> {
         let (Rung { incident, record }, Claiming { resting, links }) = (one, claiming);
         let (key, opened_at, by) = (incident.incident.clone(), incident.opened_at, self.host.unique());
+        let is_silent_test = self.is_silent_test(&incident, record.as_ref());
         let claimed = update(IncidentRows(self.incidents), &key, From::Known(Some(incident)), async |known| {
             let Some(mut next) = known.filter(|known| known.opened_at == opened_at) else {
                 return Ok::<_, PortError>(Change::Keep(()));
             };
             let now = self.host.now();
-            let calls = next.calls(now);
+            let calls = match next.calls(now) {
+                Calls::Ring if is_silent_test => Calls::Test,
+                calls => calls,
+            };
             let mut is_changed = false;
             for log in &mut next.channels {
                 if log.is_due(now) && !resting.contains(&log.channel.id()) {
@@ -142,6 +146,13 @@ impl<P: Ports> Alert<'_, P> {
                 None
             }
         }
+    }
+
+    /// Whether the incident has become test traffic that rings nowhere, since its messages were planned.
+    fn is_silent_test(&self, incident: &Incident, record: Option<&SubjectRecord>) -> bool {
+        let channels = self.config.channels(incident.source());
+        let dispatch = published(record);
+        !channels.ring_tests && mail::is_test(self.config, incident.source(), dispatch.as_ref())
     }
 
     /// The link to the incident's page, if a person must acknowledge it.

@@ -95,7 +95,9 @@ pub(super) async fn read(examined: &Examined<'_>, reference: &Reference) -> Resu
                     format!("aws ssm put-parameter --type SecureString --name {path} --value \"$KEY\"")
                 }
                 (Place::Local { .. }, true) => "start `gridbell up` anew: it puts the keys in".to_owned(),
-                (_, false) => format!("the functions read {path}; the user who runs doctor needs ssm:GetParameter on it"),
+                (_, false) => {
+                    format!("the functions read {path}; the user who runs doctor needs ssm:GetParameter on it")
+                }
             };
             // This identity may lack a permission that the functions have.
             let found = if said.contains("ParameterNotFound") {

@@ -71,6 +71,8 @@ pub(crate) enum Calls {
     Ring,
     /// It is snoozed: nothing rings.
     Snoozed,
+    /// It has become test traffic, and tests do not ring.
+    Test,
     /// A person has acknowledged it: nothing rings.
     Acknowledged,
     /// It is resolved: those who were notified hear of it.
@@ -144,7 +146,7 @@ impl ChannelLog {
         }
         let last = match calls {
             Calls::Ring => return,
-            Calls::Snoozed => None,
+            Calls::Snoozed | Calls::Test => None,
             Calls::Acknowledged => self.channel.takes_acknowledgements().then_some(ACKNOWLEDGED),
             Calls::Resolved => Some(RESOLVED),
         };

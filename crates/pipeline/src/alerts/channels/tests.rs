@@ -117,6 +117,17 @@ fn an_acknowledgement_and_a_snooze_silence_what_is_pending() {
 }
 
 #[test]
+fn a_message_about_what_became_a_test_is_dropped() {
+    let mut log = pending();
+    log.claim("me", Calls::Test, at(1));
+    assert_eq!(log.waiting, None);
+    let mut log = attempted(pending(), &Attempt::Accepted, Calls::Ring, 1);
+    log.settle(Calls::Resolved, at(2));
+    log.claim("me", Calls::Resolved, at(2));
+    assert_eq!(stages(&log), [RESOLVED], "who was notified hears of the end");
+}
+
+#[test]
 fn a_later_occurrence_continues_what_the_channel_still_shows() {
     let log = attempted(pending(), &Attempt::Accepted, Calls::Ring, 1);
     let next = carried(std::slice::from_ref(&log));
