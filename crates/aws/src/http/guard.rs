@@ -1,4 +1,4 @@
-//! Which addresses an output may have. A name is resolved once for each connection, and the connection goes to the
+//! Which addresses an output or a channel may have. A name is resolved once for each connection, and the connection goes to the
 //! checked address: a name that points elsewhere a moment later gains nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,9 +10,11 @@ use reqwest::{
 
 /// Which addresses may be connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reachable {
+pub enum Reachable {
     /// Public ones.
     Public,
+    /// Public ones, and this machine by a name or address of its own.
+    PublicOrHere,
     /// Private ones too, but not those of metadata services.
     Private,
 }
@@ -33,7 +35,7 @@ impl Resolve for Guard {
             let name = name.as_str().to_owned();
             // The port is set by the client.
             let all: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let admitted: Vec<SocketAddr> = all.into_iter().filter(|at| reachable.admits(at.ip())).collect();
+            let admitted: Vec<SocketAddr> = all.into_iter().filter(|at| reachable.admits(&name, at.ip())).collect();
             if admitted.is_empty() {
                 return Err(Refused(refusal(&name, reachable)).into());
             }
@@ -46,25 +48,49 @@ impl Resolve for Guard {
 fn refusal(host: &str, reachable: Reachable) -> String {
     match reachable {
         Reachable::Public => format!("{host} has a private address; allow_private = true would admit it"),
+        Reachable::PublicOrHere => {
+            format!("{host} is an address inside a private network, where gridbell posts nothing")
+        }
         Reachable::Private => format!("{host} has the address of a metadata service, which is never connected to"),
     }
 }
 
 impl Reachable {
-    /// Refuses a URL whose host is an address that may not be connected to: it is never resolved.
-    pub(crate) fn check(self, url: &Url) -> Result<(), String> {
-        let host = url.host_str().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse::<IpAddr>() {
-            Ok(address) if !self.admits(address) => Err(refusal(host, self)),
-            _ => Ok(()),
+    /// The URL, if it is https, or http to this machine, and its host is no address that may not be connected to: an
+    /// address is never resolved.
+    pub fn url(self, text: &str) -> Result<Url, String> {
+        let url = Url::parse(text).map_err(|error| format!("the address is none: {error}"))?;
+        let host = url.host_str().ok_or("the address names no host")?;
+        let literal = literal(host);
+        let is_here = host == HERE || literal.is_some_and(|address| address.is_loopback());
+        if !(url.scheme() == "https" || url.scheme() == "http" && is_here) {
+            return Err("the address is neither https nor on this machine".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("the address holds a user or a password".to_owned());
+        }
+        match literal {
+            Some(address) if !self.admits(host, address) => Err(refusal(host, self)),
+            _ => Ok(url),
         }
     }
 
-    fn admits(self, address: IpAddr) -> bool {
+    fn admits(self, host: &str, address: IpAddr) -> bool {
         let address = plain(address);
-        !is_metadata(address) && (self == Self::Private || is_public(address))
+        let is_here = || address.is_loopback() && (host == HERE || literal(host).is_some());
+        match self {
+            Self::Public => is_public(address),
+            Self::PublicOrHere => is_public(address) || is_here(),
+            Self::Private => !is_metadata(address),
+        }
     }
+}
+
+/// The name of this machine.
+const HERE: &str = "localhost";
+
+fn literal(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 /// The address in a form that leads to it: mapped, translated (NAT64) or tunnelled (6to4) ones lead to IPv4.
@@ -124,11 +150,19 @@ mod tests {
     fn only_public_addresses_are_public() {
         let check = |address: &str, public: bool, private: bool| {
             let at: IpAddr = address.parse().unwrap();
-            assert_eq!(Reachable::Public.admits(at), public, "{address}");
-            assert_eq!(Reachable::Private.admits(at), private, "{address}");
+            assert_eq!(Reachable::Public.admits("a.example.com", at), public, "{address}");
+            assert_eq!(Reachable::PublicOrHere.admits("a.example.com", at), public, "{address}");
+            assert_eq!(Reachable::Private.admits("a.example.com", at), private, "{address}");
         };
-        for address in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
-        {
+        for address in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "203.1.2.3",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+        ] {
             check(address, true, true);
         }
         for address in [
@@ -146,12 +180,14 @@ mod tests {
             "192.0.2.1",
             "203.0.113.1",
             "198.51.100.1",
+            "::",
             "::1",
             "fc00::1",
             "fdab::1",
             "::ffff:10.0.0.1",
             "64:ff9b::a00:1",
             "2002:a00:1::1",
+            "2002:7f00:1::1",
             "2001:db8::1",
             "::7f00:1",
             "ff02::1",
@@ -159,21 +195,55 @@ mod tests {
         ] {
             check(address, false, true);
         }
-        for address in ["169.254.169.254", "169.254.170.2", "fe80::1", "fd00:ec2::254", "::ffff:169.254.169.254"] {
+        for address in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "fe80::1",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+        ] {
             check(address, false, false);
         }
     }
 
     #[test]
-    fn an_address_in_a_url_is_checked_without_resolving() {
-        let check = |url: &str, reachable: Reachable, good: bool| {
-            assert_eq!(reachable.check(&Url::parse(url).unwrap()).is_ok(), good, "{url} {reachable:?}");
+    fn what_is_not_https_or_private_is_not_allowed() {
+        use Reachable::{Private, Public, PublicOrHere};
+        let check = |url: &str, allowed: &[Reachable]| {
+            for reachable in [Public, PublicOrHere, Private] {
+                let found = reachable.url(url);
+                assert_eq!(found.is_ok(), allowed.contains(&reachable), "{url} {reachable:?}: {found:?}");
+            }
         };
-        check("https://ems.example.com/", Reachable::Public, true);
-        check("https://10.0.0.1/", Reachable::Public, false);
-        check("https://[::1]/", Reachable::Public, false);
-        check("https://2130706433/", Reachable::Public, false);
-        check("http://127.0.0.1:8080/", Reachable::Private, true);
-        check("http://169.254.169.254/latest", Reachable::Private, false);
+        check("https://ems.example.com/x?y=1", &[Public, PublicOrHere, Private]);
+        check("http://localhost/", &[Public, PublicOrHere, Private]);
+        for here in ["http://127.0.0.1:9/x", "https://[::1]/"] {
+            check(here, &[PublicOrHere, Private]);
+        }
+        for private in ["https://10.0.0.1", "https://2130706433/", "https://[::ffff:10.0.0.1]/"] {
+            check(private, if private.contains("2130706433") { &[PublicOrHere, Private] } else { &[Private] });
+        }
+        for bad in [
+            "http://a.example.com",
+            "https://169.254.169.254/latest",
+            "https://[fd00:ec2::254]/",
+            "ftp://127.0.0.1",
+            "https://user@a.example.com",
+            "http://localhost.example.com",
+            "a.example.com",
+            "",
+            "https://2130706433.1.1.1.1.1/",
+        ] {
+            check(bad, &[]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_refused() {
+        let resolved = async |name: &str, reachable| Guard(reachable).resolve(name.parse().unwrap()).await.is_ok();
+        assert!(!resolved("localhost.localdomain", Reachable::PublicOrHere).await, "it is unknown, or loopback");
+        assert!(resolved("localhost", Reachable::PublicOrHere).await);
+        assert!(!resolved("localhost", Reachable::Public).await);
     }
 }

@@ -20,9 +20,10 @@ use reqwest::{
 
 pub(crate) use answer::{retry_after, unanswered_text as unanswered};
 pub use connections::Connections;
-pub(crate) use guard::{Guard, Reachable};
+pub(crate) use guard::Guard;
+pub use guard::Reachable;
 use jiff::SignedDuration;
-pub use outgoing::{Outgoing, Post, PostAnswer, PostError, allowed, is_public};
+pub use outgoing::{Outgoing, Post, PostAnswer, PostError};
 use tokio::time::Instant;
 
 use crate::secrets::{KeySource, Secret, Vault};

@@ -49,20 +49,8 @@ impl HttpTarget<'_> {
 
     /// The URL, if it may be connected to.
     pub(super) fn check(self) -> Result<Url, String> {
-        let url = Url::parse(self.url).map_err(|error| format!("url: {error}"))?;
-        let host = url.host_str().ok_or("url names no host")?;
-        let is_local = host == "localhost" || is_loopback(host);
-        if !(url.scheme() == "https" || url.scheme() == "http" && is_local) {
-            return Err("url is neither https nor on this machine".to_owned());
-        }
-        self.reachable().check(&url)?;
-        Ok(url)
+        self.reachable().url(self.url)
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl<K: KeySource> HttpTargets<K> {

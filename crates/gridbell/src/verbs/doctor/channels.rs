@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::{
     channels::reach_topic,
-    http::{Outgoing, Post, PostError, allowed},
+    http::{Outgoing, Post, PostError, Reachable},
     secrets::{AwsKeys, KeySource},
     signed::CallError,
 };
@@ -36,7 +36,7 @@ async fn check(examined: &Examined<'_>, source: Option<&str>, channel: &Channel)
         },
         Channel::Webhook { url, secret: reference } => match secret(examined, channel, reference).await {
             Ok(text) => match SigningSecrets::parse(&text) {
-                Ok(_) => match allowed(url) {
+                Ok(_) => match Reachable::PublicOrHere.url(url) {
                     Ok(_) => CheckResult::good(CHANNEL, format!("{channel}: its secret can sign")),
                     Err(reason) => CheckResult::bad(CHANNEL, format!("{channel}: {reason}")),
                 },
