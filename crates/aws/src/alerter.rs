@@ -112,7 +112,7 @@ pub async fn run() -> Result<(), Error> {
             Some([secret]) => secret.as_str(),
             _ => "",
         };
-        let pages = AckPages::<AwsPorts> { config, incidents, table, job_queue, host };
+        let pages = AckPages::<AwsPorts> { config, stack, incidents, table, job_queue, host };
         let page = pages.handle(&request.method, secret, &request.body).await;
         tracing::info!(http.status = page.status, outcome = page.outcome, "link");
         Ok(Response::Request(page.into()))

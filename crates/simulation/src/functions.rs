@@ -187,7 +187,7 @@ impl Invocation<'_> {
 
     pub(crate) async fn follow(&self, method: &str, secret: &str, form: &str) -> Page {
         let config = &self.sim.config;
-        let pages = AckPages::<Self> { config, incidents: self, table: self, job_queue: self, host: self };
+        let pages = AckPages::<Self> { config, stack: None, incidents: self, table: self, job_queue: self, host: self };
         pages.handle(method, secret, form.as_bytes()).await
     }
 }

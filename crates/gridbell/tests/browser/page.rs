@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use simulation::{PUBLIC_URL, Reply, Simulation, Webhook};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 
-use super::{chromium, data, pictures, tab::Tab};
+use super::{chromium, data, pages, pictures, tab::Tab};
 
 const TOKEN: &str = "a-token-that-nobody-guesses";
 
@@ -166,12 +166,15 @@ fn the_page_of_a_mail_is_fit_for_everybody() {
     let tab = Tab::at(browser, &served.link);
     fit(&tab, &served, "page");
     let shown = tab.text("body");
-    for words in ["Paper mill", "5 kW", "PST", "No controller has confirmed", "voltus-prod/dkmq"] {
+    for words in ["Paper mill", "5 kW", "PST", "No controller has confirmed", "voltus-prod/dkmq", "Stop line 2."] {
         assert!(shown.contains(words), "{words} is missing: {shown}");
     }
+    assert_eq!(tab.eval("document.querySelectorAll('a[href=\"tel:+15550100\"]').length"), 1, "the phone can be called");
     assert_eq!(tab.eval("document.scripts.length"), 0, "the page needs no script");
     let loads = tab.eval("[...document.querySelectorAll('img, link[rel=stylesheet], iframe, object, video')].length");
     assert_eq!(loads, 0, "the page loads nothing");
+    tab.goto(&served.link);
+    pages::weigh(&tab, "page of a mail");
     tab.was_good();
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{data, open, pictures};
+use super::{data, open, pictures, tab::Tab};
 
 /// The paths of all pages.
 pub(crate) fn paths() -> Vec<(&'static str, String)> {
@@ -174,23 +174,27 @@ fn a_thousand_dispatches_stay_fast() {
     tab.was_good();
 }
 
-/// Prints the numbers in BENCHMARKS.md.
+/// Prints the figures of the loaded page in BENCHMARKS.md.
+pub(super) fn weigh(tab: &Tab, name: &str) {
+    let measured = tab.eval("new Promise((done) => setTimeout(() => { const it = performance.getEntriesByType('navigation')[0]; const paint = performance.getEntriesByName('first-contentful-paint')[0]; const rest = performance.getEntriesByType('resource').filter((one) => !one.name.includes('/live')).reduce((sum, one) => sum + one.decodedBodySize, 0); done({html: it.decodedBodySize, rest, paint: paint?.startTime ?? 0}); }, 200))");
+    let number = |field: &str| measured[field].as_f64().expect("a number");
+    eprintln!(
+        "{name:<14} {:>7} bytes of HTML, {:>6} of script, style and icon, first paint after {:>4.0} ms",
+        number("html"),
+        number("rest"),
+        number("paint")
+    );
+    assert!(number("html") < 60_000.0, "{name}: {measured}");
+    assert!(number("rest") < 40_000.0, "{name}: {measured}");
+}
+
 #[test]
 fn what_a_page_weighs() {
     let Some(console) = open(data::ordinary()) else { return };
     let tab = &console.tab;
     for (name, path) in paths() {
         tab.goto(&path);
-        let measured = tab.eval("new Promise((done) => setTimeout(() => { const it = performance.getEntriesByType('navigation')[0]; const paint = performance.getEntriesByName('first-contentful-paint')[0]; const rest = performance.getEntriesByType('resource').filter((one) => !one.name.includes('/live')).reduce((sum, one) => sum + one.decodedBodySize, 0); done({html: it.decodedBodySize, rest, paint: paint?.startTime ?? 0}); }, 200))");
-        let number = |field: &str| measured[field].as_f64().expect("a number");
-        eprintln!(
-            "{name:<14} {:>7} bytes of HTML, {:>6} of script, style and icon, first paint after {:>4.0} ms",
-            number("html"),
-            number("rest"),
-            number("paint")
-        );
-        assert!(number("html") < 60_000.0, "{name}: {measured}");
-        assert!(number("rest") < 40_000.0, "{name}: {measured}");
+        weigh(tab, name);
     }
     assert_eq!(
         tab.eval("performance.getEntriesByType('resource').every((one) => one.name.startsWith(location.origin))"),

@@ -43,6 +43,8 @@ const ATTEMPTS: usize = 4;
 pub struct AckPages<'a, P: Ports> {
     /// The sites.
     pub config: &'a Config,
+    /// The stack name for commands; none: the local stack, which needs no name.
+    pub stack: Option<&'a str>,
     /// `alerts`.
     pub incidents: &'a P::Incidents,
     /// `dispatches`, to read.
@@ -208,7 +210,7 @@ impl<P: Ports> AckPages<'_, P> {
             Ok(view) => view,
             Err(error) => {
                 tracing::warn!(%error, "the page shows no incident");
-                View { config: self.config, link, known: Vec::new(), now: self.host.now() }
+                self.shown(link, Vec::new())
             }
         }
     }
@@ -227,7 +229,11 @@ impl<P: Ports> AckPages<'_, P> {
         });
         let known: Vec<Result<Option<Known>, PortError>> = stream::iter(reading).buffered(AT_ONCE).collect().await;
         let known = known.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-        Ok(View { config: self.config, link, known, now: self.host.now() })
+        Ok(self.shown(link, known))
+    }
+
+    fn shown<'l>(&self, link: &'l AckLink, known: Vec<Known>) -> View<'_, 'l> {
+        View { config: self.config, stack: self.stack, link, known, now: self.host.now() }
     }
 }
 

@@ -194,6 +194,7 @@ fn a_button_that_is_pressed_twice_at_once_works_once() {
         let pressed = sim.run(Function::Alerter, async |ports| {
             let pages = AckPages::<Invocation<'_>> {
                 config: &config,
+                stack: None,
                 incidents: ports,
                 table: ports,
                 job_queue: ports,

@@ -31,8 +31,7 @@ pub(super) fn sections(case: &Case<'_>, occasion: Occasion, circumstances: &Circ
     } else {
         sections.push(what_failed(case, occasion));
     }
-    let steps = advice::steps(case, occasion, circumstances);
-    sections.push(Section { title: "What to do now", body: Body::Steps(steps) });
+    sections.push(what_to_do(case, occasion, circumstances));
     sections.push(notified(case, occasion, circumstances));
     sections.push(Section { title: "Technical details", body: Body::Rows(details(case, circumstances)) });
     sections
@@ -127,6 +126,10 @@ fn end(need: &Need<'_>, case: &Case<'_>) -> Vec<String> {
 fn real_or_test(test: bool) -> Row {
     let words = if test { "TEST: no site has to curtail" } else { "REAL: production, no test" };
     row("Test or real", [words.to_owned()])
+}
+
+pub(crate) fn what_to_do(case: &Case<'_>, occasion: Occasion, circumstances: &Circumstances) -> Section {
+    Section { title: "What to do now", body: Body::Steps(advice::steps(case, occasion, circumstances)) }
 }
 
 pub(crate) fn what_failed(case: &Case<'_>, occasion: Occasion) -> Section {

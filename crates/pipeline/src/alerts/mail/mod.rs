@@ -22,7 +22,7 @@ use crate::{
     config::{Config, Environment},
 };
 
-pub(crate) use body::{must_happen, true_now, what_failed};
+pub(crate) use body::{must_happen, true_now, what_failed, what_to_do};
 pub use case::Case;
 pub(crate) use case::Facts;
 pub(crate) use content::{Row, Section, row};
@@ -54,7 +54,7 @@ pub struct Mail {
 }
 
 /// The inputs of a mail besides its incident.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Circumstances {
     /// The recipients.
     pub to: Vec<String>,

@@ -9,7 +9,7 @@ use crate::{
     alerts::{
         group::AckLink,
         incident::{Acknowledged, Incident, IncidentStatus},
-        mail::{self, Case, Mood, Section, escape, tame},
+        mail::{self, Case, Circumstances, Mood, Section, escape, tame},
         occasion::Occasion,
     },
     config::Config,
@@ -30,6 +30,7 @@ label{font-weight:600}button.second{background:transparent;color:inherit}</style
 
 pub(super) struct View<'c, 'l> {
     pub(super) config: &'c Config,
+    pub(super) stack: Option<&'c str>,
     pub(super) link: &'l AckLink,
     pub(super) known: Vec<Known>,
     pub(super) now: Timestamp,
@@ -86,7 +87,10 @@ impl View<'_, '_> {
         let occasion = occasion(case.incident);
         let what =
             if occasion == Occasion::Resolved { mail::true_now(case, &[]) } else { mail::what_failed(case, occasion) };
-        let mut html = mail::sections(&[mail::must_happen(case, occasion), what]);
+        // The buttons below do the rest of what a mail asks for.
+        let circumstances = Circumstances { stack: self.stack.map(str::to_owned), ..Circumstances::default() };
+        let steps = mail::what_to_do(case, occasion, &circumstances);
+        let mut html = mail::sections(&[mail::must_happen(case, occasion), what, steps]);
         html.push_str(&self.buttons(case.record));
         let timeline = timeline(case.incident, case.record);
         let rows = mail::Section::rows("Technical details", details(case.incident));
