@@ -25,8 +25,6 @@ pub(crate) struct Artifact {
     pub(crate) path: PathBuf,
     /// Its size, in bytes.
     pub(crate) bytes: u64,
-    /// The size of a zip with it as `bootstrap`, in bytes.
-    pub(crate) zip_bytes: u64,
 }
 
 /// Builds every binary in that profile. cargo prints its progress on standard error.
@@ -38,6 +36,15 @@ pub(crate) fn build(profile: &str) -> Result<Vec<Artifact>> {
     let references = ["--package", "bench", "--no-default-features", "--example", "hello", "--example", "raw"];
     cargo(&workspace, profile, &references)?;
     find(&workspace.target.join(if profile == "dev" { "debug" } else { profile }))
+}
+
+/// Builds gridbell's own binaries as the local stack does: with the features of the whole workspace, so that nothing is
+/// built twice.
+#[cfg(test)]
+pub(crate) fn functions() -> Result<Vec<Artifact>> {
+    let workspace = Workspace::find()?;
+    cargo(&workspace, "dev", &FUNCTIONS.map(|name| ["--bin", name]).concat())?;
+    FUNCTIONS.into_iter().map(|name| Artifact::read(name, workspace.target.join("debug").join(name))).collect()
 }
 
 /// Finds binaries that were built before, in one folder. The references may be in `examples` below it, where cargo puts
@@ -67,9 +74,13 @@ fn cargo(workspace: &Workspace, profile: &str, arguments: &[&str]) -> Result<()>
 
 impl Artifact {
     fn read(name: &'static str, path: PathBuf) -> Result<Self> {
-        let binary = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        let (bytes, zip_bytes) = (binary.len() as u64, zipped(&binary)?.len() as u64);
-        Ok(Self { name, path, bytes, zip_bytes })
+        let file = std::fs::metadata(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        Ok(Self { name, path, bytes: file.len() })
+    }
+
+    /// The size of a zip with it as `bootstrap`, in bytes.
+    pub(crate) fn zip_bytes(&self) -> Result<u64> {
+        Ok(zipped(&std::fs::read(&self.path)?)?.len() as u64)
     }
 }
 

@@ -149,6 +149,15 @@ fn alike(counted: Count, billed: Count) -> bool {
 mod tests {
     use super::*;
 
+    /// The same in every profile, so debug binaries do.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn calls_and_units_are_as_the_cost_table_has_them() {
+        let artifacts = crate::artifacts::functions().expect("built");
+        let scene = Scene::set().await.expect("a scene");
+        let counted = calls::count(&scene, &artifacts, 0).await.expect("counted");
+        assert_eq!(differing(&counted).expect("every step"), Vec::<String>::new());
+    }
+
     const BEFORE: Instructions = Instructions { init: 1_000_000, first: 3_000_000, warm: 600_000 };
 
     #[test]

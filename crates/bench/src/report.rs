@@ -41,7 +41,7 @@ pub(crate) fn starts(subjects: &[Subject], starts: &[Start]) -> Table {
             format!("{:.1}", rss / 1_024.0),
             format!("{:.2}", rss / base),
             megabytes(artifact.bytes),
-            megabytes(artifact.zip_bytes),
+            artifact.zip_bytes().map_or_else(|_| "?".to_owned(), megabytes),
         ]);
     }
     table

@@ -132,8 +132,10 @@ impl State {
     /// A stored lane as the pipeline reads it.
     pub(crate) fn shown_lane(&self, lane: Option<Lane>) -> Option<Lane> {
         let mut lane = lane?;
-        if self.sabotaged(Saboteur::LaneWithoutClaim) {
-            lane.claim = None;
+        if self.sabotaged(Saboteur::LaneWithoutClaim)
+            && let Some(claim) = &mut lane.claim
+        {
+            claim.until = Timestamp::MIN;
         }
         Some(lane)
     }
