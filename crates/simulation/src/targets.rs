@@ -164,7 +164,7 @@ impl Outputs for Invocation<'_> {
 
 impl CourierQueue for Invocation<'_> {
     async fn courier(&self, messages: &[DelayedToCourier]) -> Result<(), PortError> {
-        const PORT: &str = "outlet.courier";
+        const PORT: &str = "courier.send";
         for DelayedToCourier { message, delay_s } in messages {
             self.send(PORT, Inner::Outputs, &json(PORT, message)?, *delay_s).await?;
         }

@@ -121,14 +121,16 @@ fn complete(text: &str, release: Release<'_>, packages: &[String]) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stack_client::FUNCTIONS;
+    use stack_client::{COURIER, FUNCTIONS};
 
     #[test]
     fn the_template_of_a_release_names_its_packages() {
         let text = std::fs::read_to_string(Workspace::find().unwrap().template()).unwrap();
         let release = Release { tag: "v0.1.0", architecture: "arm64" };
         let (written, packages) = prebuilt(&text, release).unwrap();
-        assert_eq!(packages, FUNCTIONS.map(|function| format!("{function}-v0.1.0-arm64.zip")));
+        let functions = FUNCTIONS.into_iter().chain([COURIER]);
+        let expected: Vec<String> = functions.map(|function| format!("{function}-v0.1.0-arm64.zip")).collect();
+        assert_eq!(packages, expected);
         let (before, after) = (template::parse(&text).unwrap(), template::parse(&written).unwrap());
         assert_eq!(after["Parameters"]["Architecture"]["Default"], "arm64");
         // Everything else is the same.

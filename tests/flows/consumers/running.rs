@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::programs::Program;
-use crate::harness::{Aws, TestStack, config};
+use crate::harness::{Aws, Checked, TestStack, config, eventually};
 
 /// The time limit for each line. Other cases run meanwhile.
 const ACTING: Duration = Duration::from_mins(2);
@@ -45,8 +45,14 @@ impl Running {
         self.program.name
     }
 
-    /// Kills it, and starts it again with the state that it stored.
+    /// Kills it, and starts it again with the state that it stored. It has deleted what it acted on before: otherwise it
+    /// would rightly act on that again.
     pub(super) async fn restart(&mut self) -> Result<()> {
+        eventually(ACTING, "an empty queue", || async {
+            let depth = self.aws.depth(&self.queue).await?;
+            Ok(if depth == [0; 3] { Checked::Found(()) } else { Checked::NotYet(format!("{depth:?}")) })
+        })
+        .await?;
         self.child.kill().await?;
         (self.child, self.lines) = started(&self.program, &self.folder)?;
         Ok(())

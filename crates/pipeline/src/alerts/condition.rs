@@ -111,6 +111,11 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Whether it says that this channel fails.
+    pub(crate) fn is_about_channel(&self, id: &str) -> bool {
+        matches!(self, Self::ChannelFailing { channel } if channel == id)
+    }
+
     /// The kind of its incident.
     pub fn kind(&self) -> IncidentKind {
         match self {

@@ -161,6 +161,8 @@ impl<P: Ports> Alert<'_, P> {
     /// Sends the mails of a claimed group, and releases it.
     async fn send_ready(&self, group: &AlertGroup, mut ready: Vec<Ready>, state: ReadyState) -> Result<(), PortError> {
         let ReadyState { mut failure, is_full } = state;
+        // That mail fails is no mail: the other channels report it.
+        ready.retain(|one| !one.incident.condition.is_about_channel(MAIL));
         if !ready.is_empty() && !ready.iter().any(|one| one.is_urgent) && self.mailer.is_short().await {
             tracing::warn!(alert.group = group.group, "few mails are left for today: these wait");
             return self.finish(&group.group, &group.write, Ends::Saved).await;

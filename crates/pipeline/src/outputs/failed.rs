@@ -38,6 +38,13 @@ struct NextAttempt {
     hint_after_s: Option<u32>,
 }
 
+/// Why an output no longer counts as failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Because {
+    Delivered,
+    NothingWaits,
+}
+
 impl<P: Ports> Courier<'_, P> {
     /// An attempt failed: the lane is released until the next one.
     pub(super) async fn failed(
@@ -126,8 +133,13 @@ impl<P: Ports> Courier<'_, P> {
     /// An attempt worked. If the output failed before, all that waits for it is released. Once a minute, the delivery is
     /// noted for people.
     pub(super) async fn works_again(&self, name: &str, states: &States) -> Result<(), PortError> {
+        self.no_longer_fails(name, Because::Delivered, states).await
+    }
+
+    async fn no_longer_fails(&self, name: &str, because: Because, states: &States) -> Result<(), PortError> {
         let known = self.state(name, states).await?;
-        if known.failing.is_none() && !known.must_note_delivery(self.host.now()) {
+        let must_note = |known: &OutputState, now| because == Because::Delivered && known.must_note_delivery(now);
+        if known.failing.is_none() && !must_note(&known, self.host.now()) {
             return Ok(());
         }
         let known = Some(known).filter(|known| known.revision > 0);
@@ -135,11 +147,12 @@ impl<P: Ports> Courier<'_, P> {
             let now = self.host.now();
             let known = known.unwrap_or_else(|| OutputState::new(name));
             let failed = known.failing.is_some();
-            if !failed && !known.must_note_delivery(now) {
+            if !failed && !must_note(&known, now) {
                 return Ok(Change::Keep((false, Some(known))));
             }
             let recovered_at = if failed { Some(now) } else { known.recovered_at };
-            let next = OutputState { failing: None, recovered_at, delivered_at: Some(now), ..known };
+            let delivered_at = if because == Because::Delivered { Some(now) } else { known.delivered_at };
+            let next = OutputState { failing: None, recovered_at, delivered_at, ..known };
             Ok::<_, PortError>(Change::Write(Box::new(next.following(self.host.unique())), (failed, None)))
         });
         let changed = changed.await?;
@@ -174,6 +187,10 @@ impl<P: Ports> Courier<'_, P> {
         let lanes = self.outputs.lanes(output, Timestamp::MAX, MOST_RELEASED).await?;
         let lanes = lanes.into_iter().filter(|lane| lane.waiting > 0).take(PROBES);
         let keys: Vec<LaneKey> = lanes.map(|lane| lane.key).collect();
+        if keys.is_empty() {
+            // The last lane was delivered by an invocation that did not know of the failure yet.
+            return self.no_longer_fails(output, Because::NothingWaits, states).await;
+        }
         let probes = keys.iter().map(|key| self.look_at(key, Haste::Now, states));
         join_all(probes).await.into_iter().collect()
     }

@@ -28,6 +28,7 @@ mod messages;
 mod metrics;
 mod oddities;
 mod open_end;
+mod output_answers;
 mod outputs;
 mod overrides;
 mod parts;

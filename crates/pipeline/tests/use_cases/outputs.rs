@@ -6,7 +6,8 @@ use jiff::SignedDuration;
 use pipeline::{
     config::{Output, OutputTarget, Reference, TokenHash},
     messages::{ToCourier, to_json},
-    outputs::state::OutputState,
+    outputs::state::{OutputFailure, OutputState},
+    ports::Outputs,
     record::AckState,
 };
 use serde_json::{Value, json};
@@ -14,22 +15,22 @@ use simulation::{Function, Inner, Reply, Simulation, TargetReply, Times, Toxic};
 
 use crate::{
     common::{accepted, config, mail_subjects, thin, voltus},
-    deadlines::{ACK_TOKEN, AT_RISK, OVER, VOLTUS, acknowledge, record, risks, run_for},
+    deadlines::{ACK_TOKEN, VOLTUS, record, run_for},
 };
 
 const FAILING: &str = "[gridbell] output-failing: gateway";
 
-fn http() -> OutputTarget {
+pub(crate) fn http() -> OutputTarget {
     let secrets = vec![Reference::Ssm("/gridbell/gateway".to_owned())];
     OutputTarget::Http { url: "https://gateway.example.com/".to_owned(), secrets, allow_private: false }
 }
 
-fn output(target: OutputTarget) -> Output {
+pub(crate) fn output(target: OutputTarget) -> Output {
     Output { target, sources: None, types: None, tests: true, required: true }
 }
 
 /// A simulation with these outputs.
-fn with(seed: u64, acknowledge: bool, outputs: &[(&str, Output)]) -> Simulation {
+pub(crate) fn with(seed: u64, acknowledge: bool, outputs: &[(&str, Output)]) -> Simulation {
     let mut config = config();
     config.deadlines.acknowledge = acknowledge;
     config.acks.tokens = vec![TokenHash::of(ACK_TOKEN)];
@@ -38,19 +39,19 @@ fn with(seed: u64, acknowledge: bool, outputs: &[(&str, Output)]) -> Simulation 
 }
 
 /// One required HTTP output, `gateway`.
-fn gateway(seed: u64) -> Simulation {
+pub(crate) fn gateway(seed: u64) -> Simulation {
     with(seed, false, &[("gateway", output(http()))])
 }
 
 /// Voltus announces a version of `dkmq`, which is published.
-fn announces(sim: &Simulation, number: u64, kw: u64) {
+pub(crate) fn announces(sim: &Simulation, number: u64, kw: u64) {
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(voltus("dkmq", number, kw).to_string())]);
     accepted(sim, "voltus-prod", &thin("dispatch.update", "dkmq"));
     run_for(sim, 2);
 }
 
 /// Voltus withdraws `dkmq`.
-fn cancels(sim: &Simulation, number: u64) {
+pub(crate) fn cancels(sim: &Simulation, number: u64) {
     let mut answer = voltus("dkmq", number, 5);
     answer["authorized"] = json!(false);
     sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(answer.to_string())]);
@@ -69,7 +70,7 @@ fn failing(sim: &Simulation) -> Vec<String> {
     mail_subjects(sim).into_iter().filter(|subject| subject.contains("output-failing")).collect()
 }
 
-fn waiting(sim: &Simulation) -> usize {
+pub(crate) fn waiting(sim: &Simulation) -> usize {
     sim.lanes().iter().map(|lane| lane.waiting.len()).sum()
 }
 
@@ -302,149 +303,27 @@ fn the_latest_delivery_is_noted_once_a_minute() {
 }
 
 #[test]
-fn a_deadline_counts_what_every_required_output_has_taken() {
-    let aside = Output { required: false, ..output(http()) };
-    let sim = with(14, false, &[("aside", aside), ("gateway", output(http())), ("other", output(http()))]);
-    sim.replies("other", [TargetReply::IsDown]);
-    sim.replies("aside", [TargetReply::IsDown]);
+fn an_output_for_which_nothing_waits_does_not_stay_an_incident() {
+    let sim = gateway(24);
     announces(&sim, 0, 5);
-    run_for(&sim, 70);
-    assert_eq!(risks(&sim), [AT_RISK]);
-    let (_, mail) = sim.mails().into_iter().find(|(_, mail)| mail.subject.contains("at-risk")).expect("a mail");
-    assert!(mail.text.contains("output other has not taken it"), "{}", mail.text);
-    sim.replies("other", []);
-    run_for(&sim, 180);
-    assert_eq!(risks(&sim), [AT_RISK, OVER]);
-    assert_eq!(record(&sim).due, None);
-}
-
-#[test]
-fn a_real_dispatch_that_no_output_gets_is_at_risk() {
-    let leap = Output { sources: Some(vec!["leap-prod".to_owned()]), ..output(http()) };
-    let sim = with(15, false, &[("leap", leap)]);
-    announces(&sim, 0, 5);
-    run_for(&sim, 70);
-    assert_eq!(risks(&sim), [AT_RISK]);
-}
-
-#[test]
-fn an_acknowledgement_in_the_response_counts_like_a_post() {
-    let sim = with(16, true, &[("gateway", output(http()))]);
-    sim.replies("gateway", [TargetReply::Acknowledges(AckState::Accepted)]);
-    announces(&sim, 0, 5);
-    let ack = record(&sim).ack.expect("an acknowledgement");
-    assert_eq!((ack.version, ack.state, record(&sim).due), (1, AckState::Accepted, None));
-    run_for(&sim, 120);
-    assert_eq!(risks(&sim), [""; 0]);
-}
-
-#[test]
-fn every_required_output_must_acknowledge() {
-    let aside = Output { required: false, ..output(http()) };
-    let sim = with(17, true, &[("aside", aside), ("gateway", output(http())), ("other", output(http()))]);
-    sim.replies("aside", [TargetReply::Acknowledges(AckState::Completed)]);
-    sim.replies("gateway", [TargetReply::Acknowledges(AckState::Completed)]);
-    announces(&sim, 0, 5);
-    assert_eq!(record(&sim).ack, None);
-    run_for(&sim, 70);
-    assert_eq!(risks(&sim), [AT_RISK]);
-    sim.replies("other", [TargetReply::Acknowledges(AckState::Accepted)]);
-    announces(&sim, 1, 6);
-    // The weaker of both counts.
-    assert_eq!(record(&sim).ack.map(|ack| (ack.version, ack.state)), Some((2, AckState::Accepted)));
-    // An acknowledgement by POST counts for all.
-    announces(&sim, 2, 7);
-    assert_eq!(acknowledge(&sim, 3, "accepted").status, 200);
-}
-
-#[test]
-fn a_required_output_that_cannot_act_is_an_incident_at_once() {
-    let sim = with(18, true, &[("aside", Output { required: false, ..output(http()) }), ("gateway", output(http()))]);
-    sim.replies("aside", [TargetReply::Acknowledges(AckState::Failed)]);
-    announces(&sim, 0, 5);
-    run_for(&sim, 10);
-    assert_eq!(risks(&sim), [""; 0], "it is not required");
-    sim.replies("gateway", [TargetReply::Acknowledges(AckState::Failed)]);
-    announces(&sim, 1, 6);
-    run_for(&sim, 15);
-    assert_eq!(risks(&sim).len(), 1);
-    assert_eq!(record(&sim).ack.map(|ack| ack.state), Some(AckState::Failed));
-}
-
-#[test]
-fn what_is_too_large_for_a_bus_comes_in_parts_together() {
-    let bus = output(OutputTarget::Eventbridge { bus: "b".to_owned() });
-    let sim = with(19, false, &[("bus", bus), ("gateway", output(http()))]);
-    sim.limit_buses(1_100);
-    let mut large = voltus("dkmq", 0, 5);
-    let sites: Vec<_> =
-        (0..30).map(|id| json!({ "id": format!("site-{id}"), "drop_by": 5, "commitment": 5 })).collect();
-    large["sites"] = sites.into();
-    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(large.to_string())]);
-    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&sim, 5);
-    assert_eq!(sim.arrived("gateway").len(), 1);
-    let parts = sim.arrived("bus");
-    assert!(parts.len() > 2, "{}", parts.len());
-    for (place, part) in parts.iter().enumerate() {
-        assert!(part.body.len() <= 1_100);
-        assert_eq!(part.head.part().map(|part| part.number as usize), Some(place + 1));
-        assert_eq!(part.head.parts.map(|of| of as usize), Some(parts.len()));
-    }
-    run_for(&sim, 120);
-    assert_eq!((sim.stored_texts(), waiting(&sim), record(&sim).due), (0, 0, None));
-}
-
-#[test]
-fn a_target_that_says_too_large_gets_smaller_parts() {
-    let sim = gateway(20);
-    let mut large = voltus("dkmq", 0, 5);
-    let sites: Vec<_> = (0..9_000)
-        .map(|id| json!({ "id": format!("site-{id}"), "name": "A site of that name", "drop_by": 5, "commitment": 5 }))
-        .collect();
-    large["sites"] = sites.into();
-    sim.answers("voltus-prod", "/dispatches/dkmq", [Reply::Json(large.to_string())]);
-    sim.replies("gateway", [TargetReply::IsTooSmall, TargetReply::Takes]);
-    accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
-    run_for(&sim, 30);
-    let parts = sim.arrived("gateway");
-    assert!(parts.len() > 1 && parts.iter().all(|part| part.body.len() < 256 * 1_024), "{}", parts.len());
-    assert_eq!((sim.stored_texts(), waiting(&sim)), (0, 0));
-}
-
-#[test]
-fn a_call_that_fails_anywhere_loses_no_event_and_no_order() {
-    let run = |sim: &Simulation| {
-        announces(sim, 0, 5);
-        announces(sim, 1, 6);
-        cancels(sim, 2);
-        run_for(sim, 900);
-    };
-    let sim = gateway(21);
-    run(&sim);
-    let of_courier = |calls: Vec<simulation::Call>| -> Vec<usize> {
-        let numbered = calls.into_iter().enumerate();
-        numbered.filter(|(_, call)| call.function == Function::Courier).map(|(number, _)| number).collect()
-    };
-    let calls = of_courier(sim.calls());
-    assert!(calls.len() > 8, "{}", calls.len());
-    for number in calls {
-        for toxic in Toxic::ALL {
-            let sim = gateway(21);
-            sim.fault_at(number, toxic);
-            run(&sim);
-            let sequences: Vec<u64> = sim.arrived("gateway").iter().map(|event| event.head.version.sequence).collect();
-            assert!(sequences.is_sorted() && sequences.last() == Some(&3), "{number} {toxic:?}: {sequences:?}");
-            assert_eq!(waiting(&sim), 0, "{number} {toxic:?}");
-        }
-    }
+    // An invocation that had begun before delivered what this failure is about.
+    let now = sim.now();
+    let failure = OutputFailure { since: now, attempts: 4, at: now, next_at: now, detail: "no connection".to_owned() };
+    let known = sim.output_state("gateway").expect("a state");
+    let state = OutputState { failing: Some(failure), ..known.clone() }.following("by the other".to_owned());
+    let written =
+        sim.run(Function::Courier, async |ports| ports.write_output_state(&state, Some(known.revision)).await);
+    assert!(written.answer().is_some_and(|written| written.is_ok()));
+    run_for(&sim, 600);
+    assert_eq!(sim.output_state("gateway").and_then(|state| state.failing), None);
+    assert_eq!(failing(&sim), [FAILING, "[gridbell] Resolved: output-failing: gateway"]);
 }
 
 #[test]
 fn a_lost_message_is_found_by_the_sweep() {
     let sim = gateway(22);
     sim.replies("gateway", [TargetReply::Refuses, TargetReply::Takes]);
-    sim.fault("outlet.courier", Toxic::Refuse, Times::First(1));
+    sim.fault("courier.send", Toxic::Refuse, Times::First(1));
     announces(&sim, 0, 5);
     assert_eq!(sim.arrived("gateway").len(), 0);
     run_for(&sim, 300);

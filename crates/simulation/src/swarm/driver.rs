@@ -384,7 +384,8 @@ impl<'w> Driver<'w> {
             let quiet = state.swarm.as_ref().is_some_and(|live| live.healed && now >= live.polled_until);
             let soon = now + SignedDuration::from_mins(4);
             let due = |record: &SubjectRecord| !state.is_covered(record) && record.due.is_some_and(|due| due < soon);
-            !quiet || state.has_unsent() || !state.is_well() || state.dispatches.rows().any(due)
+            let is_left = state.has_unsent() || state.undelivered().is_some() || !state.is_well();
+            !quiet || is_left || state.dispatches.rows().any(due)
         }) || !self.resolved_since.is_empty()
     }
 
