@@ -4,7 +4,8 @@ use pipeline::{
     config::{Output, OutputTarget},
     record::AckState,
 };
-use simulation::{Function, Reply, TargetReply, Times, Toxic};
+use serde_json::json;
+use simulation::{Function, Reply, Simulation, TargetReply, Toxic};
 
 use crate::{
     common::{accepted, thin, voltus},
