@@ -46,8 +46,8 @@ pub const STEPS: [Step; 17] = [
     },
     Step {
         what: "an update",
-        alone: Count { fifo: 1, writes: 8, half_reads: 3, logged: 432, ..NOTHING },
-        ten: Some(Count { fifo: 2, writes: 80, half_reads: 21, logged: 2757, ..NOTHING }),
+        alone: Count { fifo: 1, writes: 10, half_reads: 3, logged: 432, ..NOTHING },
+        ten: Some(Count { fifo: 2, writes: 100, half_reads: 21, logged: 2757, ..NOTHING }),
     },
     Step {
         what: "an unchanged redelivery of that",
@@ -56,7 +56,7 @@ pub const STEPS: [Step; 17] = [
     },
     Step {
         what: "a sweep with nothing due",
-        alone: Count { standard: 6, half_reads: 49, logged: 235, ..NOTHING },
+        alone: Count { standard: 6, half_reads: 49, logged: 251, ..NOTHING },
         ten: None,
     },
     Step { what: "a heartbeat is answered", alone: Count { writes: 1, logged: 175, ..NOTHING }, ten: None },

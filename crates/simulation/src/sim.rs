@@ -368,6 +368,11 @@ impl Simulation {
         Ref::map(self.state.borrow(), |state| &state.groups)
     }
 
+    /// Whether each channel besides mail works, in the table `alerts`.
+    pub fn channel_states(&self) -> Ref<'_, Table<ChannelHealth>> {
+        Ref::map(self.state.borrow(), |state| &state.channels)
+    }
+
     /// The events that people are notified of, by incident and stage.
     pub fn events(&self) -> BTreeMap<(String, String), Noted> {
         self.state.borrow().events.clone()

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::model::Template;
 use super::{Check, Findings, must, remove, set};
 
-/// Where the body of the dashboard stands.
-const BODY: &str = "DashboardBody/Fn::Sub";
+/// Where the body of the dashboard stands, and the row that a stack with a courier adds.
+const BODY: &str = "DashboardBody/Fn::Sub/0";
+const COURIER_ROW: &str = "DashboardBody/Fn::Sub/1/CourierRow/Fn::If/1/Fn::Sub";
 
 /// The metrics of the functions, in their namespace, and the dimension beside `Stack`.
 const OWN_METRICS: [(&str, Option<&str>); 8] = [
@@ -32,8 +33,9 @@ pub(super) const CHECKS: &[Check] = &[Check {
     saboteurs: || {
         vec![
             remove("no dashboard", "/Resources/Dashboard"),
-            set("no JSON", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub", json!("{\"widgets\":[")),
-            set("nothing to see", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub", json!("{\"widgets\":[]}")),
+            set("no JSON", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub/0", json!("{\"widgets\":[")),
+            set("nothing to see", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub/0", json!("{\"widgets\":[]}")),
+            remove("no courier", "/Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/CourierRow/Fn::If/1"),
             set("an alarm more", "/Resources/OtherAlarm", json!({ "Type": "AWS::CloudWatch::Alarm" })),
             set("a queue more", "/Resources/OtherQueue", json!({ "Type": "AWS::SQS::Queue" })),
             set("a function more", "/Resources/OtherFunction", json!({ "Type": "AWS::Serverless::Function" })),
@@ -43,8 +45,13 @@ pub(super) const CHECKS: &[Check] = &[Check {
 
 fn dashboard(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
-    let text = template.property("Dashboard", BODY).as_str().unwrap_or_default();
-    let Ok(body) = serde_json::from_str::<Value>(text) else {
+    let text = |property| template.property("Dashboard", property).as_str().unwrap_or_default();
+    let row = text(COURIER_ROW);
+    must(&mut diagnostics, row.contains("${CourierFunction}") && row.contains("${OutputsQueue.QueueName}"), || {
+        "Dashboard: no courier".to_owned()
+    });
+    let text = text(BODY).replace("${CourierRow}", row);
+    let Ok(body) = serde_json::from_str::<Value>(&text) else {
         return vec!["Dashboard: its body is no JSON".to_owned()];
     };
     let Some(widgets) = body["widgets"].as_array() else { return vec!["Dashboard: no widgets".to_owned()] };

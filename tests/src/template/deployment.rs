@@ -104,9 +104,9 @@ fn rollback(template: &Template) -> Findings {
     let mut diagnostics = Findings::new();
     let condition = template.at("/Globals/Function/DeploymentPreference/Alarms/Fn::If");
     must(&mut diagnostics, condition[0] == "Watching", || format!("alarms if {}", condition[0]));
-    let alarms: Vec<_> = listed(&condition[1]).iter().filter_map(target).collect();
+    let alarms: Vec<_> = listed(&condition[1]).iter().filter_map(alarm).collect();
     must(&mut diagnostics, alarms.len() <= MOST_ALARMS, || format!("{} alarms", alarms.len()));
-    for function in template.functions().into_iter().filter(|id| template.is_everywhere(id)) {
+    for function in template.functions() {
         let own = function.replace("Function", "FailingAlarm");
         must(&mut diagnostics, alarms.contains(&own.as_str()), || format!("{own} stops no deployment"));
     }
@@ -121,6 +121,11 @@ fn rollback(template: &Template) -> Findings {
         must(&mut diagnostics, !follows, || format!("{alarm}: depends on an alias, which depends on it"));
     }
     diagnostics
+}
+
+/// The alarm of an entry. The courier's counts only where there is one.
+fn alarm(entry: &Value) -> Option<&str> {
+    target(entry).or_else(|| target(entry.pointer("/Fn::If/1")?))
 }
 
 /// Whether a resource, or one that it refers to, refers to a function's alias.

@@ -12,22 +12,31 @@ use std::{
 
 use jiff::SignedDuration;
 use pipeline::{
+    alerts::channels::ChannelHealth,
     conditions::NotedEvent,
     group::{AckLink, AlertGroup},
     incident::Incident,
     job::{BodyPart, FailedJob, Failure, FailureKind, Job, JobKind, StoredBody},
-    messages::{self, Deadline, FORMAT, Heartbeat, HeartbeatCheck, Hint, READS, ToAlert, ToHydrate, ToRetry, to_json},
+    messages::{
+        self, Deadline, FORMAT, Heartbeat, HeartbeatCheck, Hint, READS, ToAlert, ToCourier, ToHydrate, ToRetry, to_json,
+    },
+    outputs::{
+        lane::{Lane, LaneKey},
+        state::OutputState,
+    },
     polling::state::PollState,
     record::SubjectRecord,
     retry::state::RetryState,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use simulation::{Reply, Simulation, Times, Toxic};
+use simulation::{Reply, Simulation, TargetReply, Times, Toxic};
 
 use crate::{
-    common::{accepted, config, leap, pass, run_for, thin, voltus},
+    common::{accepted, leap, pass, run_for, thin, voltus},
     messages::{AT, conditions, fetch, job},
+    outputs::{http, output},
+    rings::ringing,
 };
 
 fn folder(format: u32) -> PathBuf {
@@ -76,12 +85,23 @@ fn messages_now() -> Vec<(&'static str, String)> {
         ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned(), traceparent: None },
     ]);
     all.extend(alerts.map(|message| ("alerts", to_json(&message).unwrap())));
+    let (output, subject) = ("gateway".to_owned(), fetch().subject);
+    let outputs = [
+        ToCourier::Deliver(LaneKey { output: output.clone(), subject: subject.clone() }),
+        ToCourier::Probe { output: output.clone() },
+        ToCourier::Release { output: output.clone() },
+        ToCourier::Replay { output: output.clone(), subject: None },
+        ToCourier::Replay { output: output.clone(), subject: Some(subject) },
+        ToCourier::Test { output, id: "t-1".to_owned() },
+    ];
+    all.extend(outputs.iter().map(|message| ("outputs", to_json(message).unwrap())));
     all
 }
 
 /// Rows of every kind, from a simulation of all providers.
 fn rows_now() -> Vec<(&'static str, Value)> {
-    let mut config = config();
+    let mut config = ringing(false);
+    config.outputs = [("gateway".to_owned(), output(http()))].into();
     config.sources.get_mut("voltus-prod").expect("a source").poll_s = 60;
     config.signals.heartbeat_s = 60;
     let sim = Simulation::new(7, config);
@@ -89,6 +109,9 @@ fn rows_now() -> Vec<(&'static str, Value)> {
     sim.answers("voltus-prod", "/dispatches/dk2", [Reply::Status(500, None)]);
     sim.answers("voltus-prod", "/dispatches", [Reply::Status(503, None)]);
     accepted(&sim, "voltus-prod", &thin("dispatch.create", "dkmq"));
+    run_for(&sim, 2);
+    sim.replies("gateway", [TargetReply::Refuses, TargetReply::IsDown]);
+    sim.fault("channel.webhook", Toxic::Refuse, Times::Always);
     accepted(&sim, "voltus-prod", &thin("dispatch.create", "dk2"));
     accepted(&sim, "leap-prod", &leap("ev-1", 12).to_string());
     accepted(&sim, "openvolt-prod", "[]");
@@ -107,6 +130,9 @@ fn rows_now() -> Vec<(&'static str, Value)> {
     rows.extend(sim.polls().all().iter().map(|row| ("poll", json!(row))));
     rows.extend(sim.bookings().values().map(|booking| ("retry", json!(booking.state))));
     rows.extend(sim.events().values().map(|noted| ("event", json!(noted.event))));
+    rows.extend(sim.channel_states().all().iter().map(|row| ("channel", json!(row))));
+    rows.extend(sim.lanes().iter().map(|row| ("lane", json!(row))));
+    rows.extend(sim.output_state("gateway").iter().map(|row| ("output", json!(row))));
     rows
 }
 
@@ -144,6 +170,7 @@ fn messages_of_every_format_are_read_for_ever() {
             let sort = match queue.as_str() {
                 "deliveries" => messages::read::<ToHydrate>(body).map(|message| json!(message)),
                 "retries" => messages::read::<ToRetry>(body).map(|message| json!(message)),
+                "outputs" => messages::read::<ToCourier>(body).map(|message| json!(message)),
                 _ => messages::read::<ToAlert>(body).map(|message| json!(message)),
             };
             let sort = sort.unwrap_or_else(|error| panic!("format {format}: {error}: {body}"));
@@ -153,7 +180,21 @@ fn messages_of_every_format_are_read_for_ever() {
                 messages::read::<ToHydrate>(&body.replacen(r#""v":1,"#, "", 1)).expect("the first format");
             }
         }
-        let expected = ["deadline", "failed", "flush", "heartbeat", "heartbeat_check", "hint", "job", "review"];
+        let expected = [
+            "deadline",
+            "deliver",
+            "failed",
+            "flush",
+            "heartbeat",
+            "heartbeat_check",
+            "hint",
+            "job",
+            "probe",
+            "release",
+            "replay",
+            "review",
+            "test",
+        ];
         assert!(expected.iter().all(|sort| sorts.contains(*sort)), "format {format}: {sorts:?}");
     }
 }
@@ -170,17 +211,21 @@ fn rows_of_every_format_are_read_for_ever() {
                 "link" => reads::<AckLink>(&is),
                 "poll" => reads::<PollState>(&is),
                 "retry" => reads::<RetryState>(&is),
+                "channel" => reads::<ChannelHealth>(&is),
+                "lane" => reads::<Lane>(&is),
+                "output" => reads::<OutputState>(&is),
                 _ => reads::<NotedEvent>(&is),
             }
             sorts.insert(of);
         }
-        let expected = ["event", "group", "incident", "link", "poll", "record", "retry"];
+        let expected = ["channel", "event", "group", "incident", "lane", "link", "output", "poll", "record", "retry"];
         assert_eq!(sorts, expected.map(str::to_owned).into(), "format {format}");
     }
 }
 
 #[test]
 fn a_message_of_a_later_release_is_kept_and_a_person_is_notified() {
+    use crate::common::config;
     use simulation::Inner;
     let later = r#"{"v":2,"jobs":[{"webhook":"…"}]}"#;
     for (queue, named) in [(Inner::Deliveries, "in deliveries"), (Inner::Retries, "in retries")] {

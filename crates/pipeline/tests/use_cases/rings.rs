@@ -21,7 +21,7 @@ use crate::{
     link::link,
 };
 
-fn ringing(ring_tests: bool) -> Config {
+pub(crate) fn ringing(ring_tests: bool) -> Config {
     let mut config = serde_json::to_value(config()).unwrap();
     config["contacts"]["channels"] = json!({
         "to": [

@@ -1,6 +1,6 @@
 //! The outputs of a seed: when they are down, slow or confused, and what they must have got.
 //!
-//! Invariants of each output: versions arrive in order; none arrives after a newer one; a test stays a test; only what
+//! Invariants of each output: one invocation at a time delivers from a lane; versions arrive in order; none arrives after a newer one; a test stays a test; only what
 //! the output wants arrives; once the faults have ended, everything has arrived or was replaced.
 
 use std::collections::BTreeMap;
@@ -23,6 +23,9 @@ use super::{
     scenario::{FaultKind, Scenario},
 };
 use crate::{Arrived, Function, TargetReply, mapping::Grouped, sim::State};
+
+/// The most by which the clocks of two invocations differ.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(1);
 
 /// The name of the output that is not required: it also acknowledges what is not its to acknowledge.
 const ASIDE: &str = "aside";
@@ -138,6 +141,19 @@ impl State {
             claim.until = Timestamp::MIN;
         }
         Some(lane)
+    }
+
+    /// Checks that no invocation takes a lane from another one whose claim lasts: two would deliver at once.
+    pub(crate) fn check_claim(&mut self, lane: &Lane) {
+        let Some(held) = self.lanes.get(&lane.key.to_string()).and_then(|stored| stored.claim) else { return };
+        let (now, key) = (self.now, lane.key.to_string());
+        let taken_by = lane.claim.as_ref().filter(|claim| claim.by != held.by);
+        if let (Some(claim), Some(live)) = (taken_by, self.swarm.as_mut())
+            && held.until > now + CLOCKS_DIFFER
+        {
+            let what = format!("{} takes it from {}, whose claim lasts until {}", claim.by, held.by, held.until);
+            live.violated(now, "one-claim-per-lane", &key, what);
+        }
     }
 
     /// A lane as the table stores it.

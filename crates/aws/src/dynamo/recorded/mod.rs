@@ -7,13 +7,13 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pipeline::{incident::Incident, messages::FORMAT, record::SubjectRecord};
+use pipeline::{incident::Incident, messages::FORMAT, outputs::lane::Lane, record::SubjectRecord};
 use serde_json::{Value, json};
 
 use super::{
     Store, dispatches, incidents,
     item::{self, Item},
-    number,
+    number, outputs,
 };
 use crate::client::{self, Access};
 
@@ -44,12 +44,13 @@ fn item(value: &Value) -> Item {
 fn rows() -> impl Iterator<Item = (String, Value)> {
     let lines = ROWS.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let rows = lines.map(|line| (line["of"].as_str().unwrap().to_owned(), line["is"].clone()));
-    rows.filter(|(of, _)| of == "record" || of == "incident")
+    rows.filter(|(of, _)| matches!(of.as_str(), "record" | "incident" | "lane"))
 }
 
 fn stored(of: &str, row: &Value) -> Item {
     match of {
         "record" => dispatches::to_item(&serde_json::from_value::<SubjectRecord>(row.clone()).unwrap()).unwrap(),
+        "lane" => outputs::to_item(&serde_json::from_value::<Lane>(row.clone()).unwrap()).unwrap(),
         _ => incidents::to_item(&serde_json::from_value::<Incident>(row.clone()).unwrap()).unwrap(),
     }
 }
@@ -57,6 +58,7 @@ fn stored(of: &str, row: &Value) -> Item {
 fn read(of: &str, item: &Item) -> Value {
     match of {
         "record" => json!(dispatches::from_item(item).unwrap()),
+        "lane" => json!(outputs::from_item(item).unwrap()),
         _ => json!(incidents::from_item(item).unwrap()),
     }
 }
@@ -81,7 +83,7 @@ fn items_of_the_first_format_are_read_for_ever() {
         assert_eq!(lost, None, "of {again}");
         sorts.insert(of.to_owned());
     }
-    assert_eq!(sorts, ["incident", "record"].map(str::to_owned).into());
+    assert_eq!(sorts, ["incident", "lane", "record"].map(str::to_owned).into());
 }
 
 #[test]
