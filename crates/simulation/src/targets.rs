@@ -115,7 +115,7 @@ impl Outputs for Invocation<'_> {
 
     async fn write_lane(&self, lane: &Lane, expected: Option<u64>) -> Result<(), WriteError<Lane>> {
         self.write("outputs.write_lane", |state| {
-            state.check_claim(lane);
+            state.check_claim(lane, expected);
             let lane = state.written_lane(lane);
             state
                 .lanes

@@ -143,9 +143,11 @@ impl State {
         Some(lane)
     }
 
-    /// Checks that no invocation takes a lane from another one whose claim lasts: two would deliver at once.
-    pub(crate) fn check_claim(&mut self, lane: &Lane) {
-        let Some(held) = self.lanes.get(&lane.key.to_string()).and_then(|stored| stored.claim) else { return };
+    /// Checks that no invocation takes a lane from another one whose claim lasts: two would deliver at once. A write
+    /// that is refused anyway takes nothing.
+    pub(crate) fn check_claim(&mut self, lane: &Lane, expected: Option<u64>) {
+        let stored = self.lanes.get(&lane.key.to_string()).filter(|stored| Some(stored.revision) == expected);
+        let Some(held) = stored.and_then(|stored| stored.claim) else { return };
         let (now, key) = (self.now, lane.key.to_string());
         let taken_by = lane.claim.as_ref().filter(|claim| claim.by != held.by);
         if let (Some(claim), Some(live)) = (taken_by, self.swarm.as_mut())
