@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
 use pipeline::standard_webhooks::SigningSecrets;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Checked, TestStack, answer, cases, config, eventually, shared_stack},
+    harness::{Checked, TestStack, answer, cases, config, eventually, now, shared_stack},
     stub::{Reply, Seen},
     voltus::{dispatch, webhook},
 };
@@ -109,6 +110,16 @@ async fn an_incident_rings_is_acknowledged_and_ends_on_every_channel() -> Result
     ensure!(envelope["MessageAttributes"]["kind"]["Value"] == "hydration-failing", "{envelope}");
     let body: Value = serde_json::from_str(envelope["Message"].as_str().context("a message")?)?;
     ensure!(body["text"] == summary && body["alerts"][0]["incident"] == alert["incident"], "{body}");
+
+    let composed: Timestamp = firing["time"].as_str().context("a time")?.parse()?;
+    let published_at: Timestamp = envelope["Timestamp"].as_str().context("a time")?.parse()?;
+    let took_ms = |at: Timestamp| at.duration_since(composed).as_millis();
+    let [pagerduty, webhook] = [config::PAGERDUTY, config::RINGS].map(|path| {
+        let asked = stack.stub.asked(path);
+        asked.first().map(|seen| took_ms(now() - SignedDuration::try_from(seen.at.elapsed()).unwrap_or_default()))
+    });
+    // The figures in BENCHMARKS.md.
+    eprintln!("composed → taken: SNS {} ms, PagerDuty {pagerduty:?} ms, webhook {webhook:?} ms", took_ms(published_at));
 
     // A person acknowledges on the page that the webhook names.
     let link = alert["link"].as_str().context("a link")?;

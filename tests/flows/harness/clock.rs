@@ -17,7 +17,7 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "these tests run in real time")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 

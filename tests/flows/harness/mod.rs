@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 pub(crate) use self::{
     aws::Aws,
     case::{Case, cases},
-    clock::{Checked, SOON, eventually, from_now, instant},
+    clock::{Checked, SOON, eventually, from_now, instant, now},
     differs::{holds, same, short},
     mail::{MailBox, RESOLVED, listed},
     signals::{Signal, Signals},
