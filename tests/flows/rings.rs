@@ -114,12 +114,15 @@ async fn an_incident_rings_is_acknowledged_and_ends_on_every_channel() -> Result
     let composed: Timestamp = firing["time"].as_str().context("a time")?.parse()?;
     let published_at: Timestamp = envelope["Timestamp"].as_str().context("a time")?.parse()?;
     let took_ms = |at: Timestamp| at.duration_since(composed).as_millis();
-    let [pagerduty, webhook] = [config::PAGERDUTY, config::RINGS].map(|path| {
+    let [at_pagerduty, at_webhook] = [config::PAGERDUTY, config::RINGS].map(|path| {
         let asked = stack.stub.asked(path);
         asked.first().map(|seen| took_ms(now() - SignedDuration::try_from(seen.at.elapsed()).unwrap_or_default()))
     });
     // The figures in BENCHMARKS.md.
-    eprintln!("composed → taken: SNS {} ms, PagerDuty {pagerduty:?} ms, webhook {webhook:?} ms", took_ms(published_at));
+    eprintln!(
+        "composed → taken: SNS {} ms, PagerDuty {at_pagerduty:?} ms, webhook {at_webhook:?} ms",
+        took_ms(published_at)
+    );
 
     // A person acknowledges on the page that the webhook names.
     let link = alert["link"].as_str().context("a link")?;
