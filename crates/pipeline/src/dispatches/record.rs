@@ -13,7 +13,7 @@ use crate::{
         open_end,
         ramping::Ramping,
         sent::SentVersion,
-        timeline::{Event, TimelineEvent, trim},
+        timeline::{Asked, Event, TimelineEvent, trim},
         unreadable::UnreadableFields,
     },
 };
@@ -93,6 +93,8 @@ impl SubjectRecord {
             Some(record) => (record.revision + 1, record.outbox.clone(), record.history.clone()),
             None => (1, Vec::new(), Vec::new()),
         };
+        let published = state.published();
+        let asked = published.as_ref().map(|(_, terms)| Asked::from(terms));
         // The parts of one version are one event of its timeline.
         for signal in signals.iter().filter(|signal| signal.part.is_none_or(|part| part.number == 1)) {
             let event = Event::Published {
@@ -101,10 +103,10 @@ impl SubjectRecord {
                 parts: signal.part.map(|part| part.of),
                 grounds: state.rank(),
                 remark: remarks.get(&signal.sequence).cloned(),
+                asked: asked.filter(|_| signal.sequence == state.version),
             };
             history.push(TimelineEvent::of(step.delivery, step.now, event));
         }
-        let published = state.published();
         let (due, lapsed) = match &published {
             Some((Status::Scheduled, terms)) if !signals.is_empty() => {
                 (Some(step.deadlines.due_at(terms.start, step.received_at)), None)

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use dispatch::{Epoch, PowerEventKind, Rank, Subject};
+use dispatch::{DispatchTerms, Epoch, PowerEventKind, Rank, Request, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,26 @@ pub struct TimelineEvent {
     pub delivery: Option<String>,
     /// What.
     pub event: Event,
+}
+
+/// What a version asks for, in short: only the current version is stored as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The start.
+    pub start: Timestamp,
+    /// The end, if one is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// What all sites together are asked for.
+    pub request: Request,
+    /// The number of sites or meters.
+    pub targets: usize,
+}
+
+impl From<&DispatchTerms> for Asked {
+    fn from(terms: &DispatchTerms) -> Self {
+        Self { start: terms.start, end: terms.end, request: terms.request, targets: terms.targets.len() }
+    }
 }
 
 /// What happened.
@@ -43,6 +63,9 @@ pub enum Event {
         /// Further remarks.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remark: Option<String>,
+        /// What it asks for, if it is a dispatch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Asked>,
     },
     /// The tables were restored, and sequences count from 1 again.
     EpochBegan {
@@ -128,7 +151,7 @@ pub(crate) fn trim(history: &mut Vec<TimelineEvent>) {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Published { signal, sequence, parts, grounds, remark } => {
+            Self::Published { signal, sequence, parts, grounds, remark, asked: _ } => {
                 write!(f, "{signal} #{sequence}")?;
                 if let Some(parts) = parts {
                     write!(f, " in {parts} parts")?;

@@ -1,12 +1,16 @@
-//! The stored versions of a dispatch side by side: when each was published, its cause, and its acknowledgement.
+//! The versions of a dispatch side by side: what each asks for and what it changed, when it was published, its cause, and
+//! its acknowledgement.
 
 use maud::{Markup, html};
-use pipeline::{record::SubjectRecord, timeline::Event};
+use pipeline::{
+    record::SubjectRecord,
+    timeline::{Asked, Event, TimelineEvent},
+};
 
 use crate::{
-    show::Clockface,
+    show::{Clockface, request},
     web::{
-        parts::{head, line, name, off, second},
+        parts::{full, full_or, head, line, name, off, second},
         signals,
     },
 };
@@ -14,19 +18,20 @@ use crate::{
 /// Longest JSON shown, in characters; the download contains everything.
 const MAX_JSON: usize = 20_000;
 
+/// A published version, as the timeline has it.
+struct Version<'r> {
+    event: &'r TimelineEvent,
+    signal: &'r str,
+    sequence: u64,
+    grounds: Option<&'r dispatch::Rank>,
+    remark: Option<&'r str>,
+    asked: Option<Asked>,
+}
+
 /// The versions, latest first; the signals of the current one.
 pub(super) fn section(record: &SubjectRecord, clock: &Clockface) -> Markup {
-    let versions: Vec<_> = record
-        .history
-        .iter()
-        .rev()
-        .filter_map(|event| match &event.event {
-            Event::Published { signal, sequence, grounds, remark, .. } => {
-                Some((event, signal, *sequence, grounds, remark))
-            }
-            _ => None,
-        })
-        .collect();
+    let versions: Vec<Version<'_>> = record.history.iter().rev().filter_map(version).collect();
+    let before = versions.iter().skip(1).map(|earlier| earlier.asked).chain([None]);
     let answered = |version: u64| {
         record.history.iter().rev().find_map(|event| match &event.event {
             Event::Acknowledged { version: of, state, by } if *of == version => Some((event.at, state.word(), by)),
@@ -37,18 +42,23 @@ pub(super) fn section(record: &SubjectRecord, clock: &Clockface) -> Markup {
         section aria-labelledby="versions" {
             h2 #versions { "Versions" }
             table.list {
-                caption.visually-hidden { "Published versions, the latest first" }
-                (head(&["Version", "Published", "As", "Rests on", "Remark", "Controller"]))
+                caption.visually-hidden { "Published versions, the latest first; what a version changed is bold" }
+                (head(&["Version", "Published", "Start", "End", "Request", "Sites", "Rests on", "Controller"]))
                 tbody {
-                    @for (event, signal, sequence, grounds, remark) in versions {
-                        tr.current[sequence == record.state.version] {
-                            th scope="row" { (sequence) @if sequence == record.state.version { " (current)" } }
-                            td data-label="Published" { (second(clock, event.at)) " (" (off(clock, event.at)) ")" }
-                            td data-label="As" { code { (line(signal)) } }
-                            td data-label="Rests on" { (rests_on(grounds.as_ref(), clock)) }
-                            td data-label="Remark" { (line(remark.as_deref().unwrap_or("–"))) }
+                    @for (Version { event, signal, sequence, grounds, remark, asked }, before) in versions.iter().zip(before) {
+                        tr.current[*sequence == record.state.version] {
+                            th scope="row" { (sequence) @if *sequence == record.state.version { " (current)" } }
+                            td data-label="Published" {
+                                (second(clock, event.at)) " (" (off(clock, event.at)) ")" br; code { (line(signal)) }
+                                @if let Some(remark) = remark { br; (line(remark)) }
+                            }
+                            (cell("Start", *asked, before, |asked| html! { (full(clock, asked.start)) }))
+                            (cell("End", *asked, before, |asked| full_or(clock, asked.end, "not stated")))
+                            (cell("Request", *asked, before, |asked| html! { (request(&asked.request)) }))
+                            (cell("Sites", *asked, before, |asked| html! { (asked.targets) }))
+                            td data-label="Rests on" { (rests_on(*grounds, clock)) }
                             td data-label="Controller" {
-                                @match answered(sequence) {
+                                @match answered(*sequence) {
                                     Some((at, word, by)) => {
                                         (word) @if let Some(by) = by { " by hand, " (name(by)) } " " (second(clock, at))
                                     }
@@ -59,9 +69,37 @@ pub(super) fn section(record: &SubjectRecord, clock: &Clockface) -> Markup {
                     }
                 }
             }
-            p.hint { "Only the current version is stored as a whole." }
         }
         (json(record))
+    }
+}
+
+fn version(event: &TimelineEvent) -> Option<Version<'_>> {
+    match &event.event {
+        Event::Published { signal, sequence, grounds, remark, asked, .. } => Some(Version {
+            event,
+            signal,
+            sequence: *sequence,
+            grounds: grounds.as_ref(),
+            remark: remark.as_deref(),
+            asked: *asked,
+        }),
+        _ => None,
+    }
+}
+
+/// One thing that a version asks for: bold where the version before asked for something else.
+fn cell(label: &str, asked: Option<Asked>, before: Option<Asked>, show: impl Fn(Asked) -> Markup) -> Markup {
+    let shown = asked.map(&show);
+    let is_changed = before.map(&show).zip(shown.as_ref()).is_some_and(|(before, shown)| before.0 != shown.0);
+    html! {
+        td data-label=(label) {
+            @match shown {
+                Some(shown) if is_changed => { strong { (shown) } }
+                Some(shown) => { (shown) }
+                None => { "–" }
+            }
+        }
     }
 }
 

@@ -108,8 +108,8 @@ fn by_hand(case: &Case<'_>, need: &Need<'_>) -> Step {
 fn instructions(need: &Need<'_>) -> Vec<String> {
     let said = need.sites.iter().filter_map(|place| Some((place, place.site?))).take(INSTRUCTED);
     said.flat_map(|(Place { name, .. }, site)| {
-        let instructions = site.instructions.iter().flat_map(|text| lines_of(text));
-        let instructions = instructions.map(move |line| format!("{name}: {line}"));
+        let instructions = site.instructions.iter().flat_map(|text| lines_of(text)).enumerate();
+        let instructions = instructions.map(move |(n, line)| if n == 0 { format!("{name}: {line}") } else { line });
         let phone = site.phone.iter().map(move |phone| format!("{name}, phone: {}", tame(phone)));
         let runbook = site.runbook_url.iter().map(move |url| format!("{name}, runbook: {}", tame(url)));
         instructions.chain(phone).chain(runbook).collect::<Vec<_>>()

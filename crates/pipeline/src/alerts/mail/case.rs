@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use super::{
     amount,
     times::{self, countdown, span},
-    words::{name_of, tame},
+    words::{MAX_NAME, name_of, tame},
 };
 use crate::{
     alerts::{condition::Condition, incident::Incident},
     config::{Config, Site},
     dispatches::record::SubjectRecord,
+    job::clip,
     zone::Zone,
 };
 
@@ -164,8 +165,8 @@ impl<'a> Case<'a> {
         let ours = site.and_then(|site| site.name.as_deref());
         let external_id = target.external_id.as_ref().filter(|id| !id.is_empty());
         Place {
-            name: ours.map_or_else(|| name_of(target), tame),
-            external_id: external_id.map(|id| crate::job::clip(&tame(id), super::words::MAX_NAME)),
+            name: ours.map_or_else(|| name_of(target), |name| clip(&tame(name), MAX_NAME)),
+            external_id: external_id.map(|id| clip(&tame(id), MAX_NAME)),
             request: target.request,
             site,
         }
@@ -241,11 +242,7 @@ impl Need<'_> {
         let Some(first) = self.sites.first() else { return "no named site".to_owned() };
         let more = if self.total > 1 { format!(" +{}", self.total - 1) } else { String::new() };
         let most = most.saturating_sub(more.len()).max(8);
-        let name = if first.name.chars().count() > most {
-            crate::job::clip(&first.name, most - 1)
-        } else {
-            first.name.clone()
-        };
+        let name = if first.name.chars().count() > most { clip(&first.name, most - 1) } else { first.name.clone() };
         format!("{name}{more}")
     }
 

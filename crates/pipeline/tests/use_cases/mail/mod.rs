@@ -239,7 +239,7 @@ fn what_the_operator_says_of_a_site_stands_in_its_mails() {
         "Fri 2023-12-01 17:50:00 CET (2023-12-01 16:50:00 UTC)",
         "Fri 2023-12-01 08:50:00 PST",
         "Mill: Stop line 2,",
-        "Mill: then call the shift lead.",
+        "   then call the shift lead.",
         "Mill, phone: +1 555 0100",
         "Mill, runbook: https://wiki.example.com/mill?a=1&b=2",
     ] {
