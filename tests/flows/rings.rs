@@ -86,6 +86,7 @@ async fn published(stack: &TestStack, queue: &str, state: &str) -> Result<Value>
     .await
 }
 
+#[expect(clippy::print_stderr, reason = "the figures in BENCHMARKS.md")]
 async fn an_incident_rings_is_acknowledged_and_ends_on_every_channel() -> Result<()> {
     let stack = shared_stack().await?;
     let queue = stack.aws.subscribed_queue(config::TOPIC).await?;
