@@ -150,15 +150,12 @@ impl<P: Ports> Alert<'_, P> {
 
     /// Whether the incident has become test traffic that rings nowhere, since its messages were planned.
     fn is_silent_test(&self, incident: &Incident, record: Option<&SubjectRecord>) -> bool {
-        let channels = self.config.channels(incident.source());
-        let dispatch = published(record);
-        !channels.ring_tests && mail::is_test(self.config, incident.source(), dispatch.as_ref())
+        !self.config.channels(incident.source()).ring_tests && self.is_test(incident, record)
     }
 
     /// The link to the incident's page, if a person must acknowledge it.
     async fn link_of(&self, incident: &Incident, record: Option<&SubjectRecord>, by: &str) -> Option<String> {
-        let dispatch = published(record);
-        let test = mail::is_test(self.config, incident.source(), dispatch.as_ref());
+        let test = self.is_test(incident, record);
         let claimed = incident.channels.iter().filter(|log| log.is_claimed_by(by));
         let to: Vec<String> = claimed.map(|log| log.channel.to_string()).collect();
         if to.is_empty() || !stages::is_awaited(incident, test) {
@@ -232,7 +229,7 @@ impl<P: Ports> Alert<'_, P> {
             let Some(first) = members.first() else { continue };
             let Some(log) = first.log(channel) else { continue };
             let occasion = message::occasion(log.stages(&first.by));
-            let test = self.is_test(first);
+            let test = self.is_test(&first.incident, first.record.as_ref());
             let key = group_key(&first.incident, occasion, test);
             let group = fresh_group(&key, &first.incident, occasion, test, now);
             let members_of = members.iter().filter_map(|one| {
@@ -254,11 +251,11 @@ impl<P: Ports> Alert<'_, P> {
 
     fn group_of(&self, channel: &Channel, one: &Claimed) -> String {
         let stages = one.log(channel).map(|log| log.stages(&one.by)).unwrap_or_default();
-        group_key(&one.incident, message::occasion(stages), self.is_test(one))
+        group_key(&one.incident, message::occasion(stages), self.is_test(&one.incident, one.record.as_ref()))
     }
 
-    fn is_test(&self, one: &Claimed) -> bool {
-        mail::is_test(self.config, one.incident.source(), published(one.record.as_ref()).as_ref())
+    fn is_test(&self, incident: &Incident, record: Option<&SubjectRecord>) -> bool {
+        mail::is_test(self.config, incident.source(), published(record).as_ref())
     }
 
     /// Stores the result of an attempt in each incident.
