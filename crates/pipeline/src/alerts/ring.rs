@@ -12,7 +12,7 @@ use super::{
     AT_ONCE, Alert,
     channels::{
         ChannelHealth, ChannelLog, ChannelMessage, Member,
-        log::{Attempt, Calls, pause},
+        log::{Attempt, Calls, Opened, pause},
         message,
     },
     schedule::{fresh_group, group_key},
@@ -174,7 +174,7 @@ impl<P: Ports> Alert<'_, P> {
         let until = self.host.now() + RINGS_FOR;
         let messages = self.messages(channel, &ours);
         let at_once = if is_event(channel) { EVENTS_AT_ONCE } else { 1 };
-        let (mut failure, mut failed): (Option<String>, Vec<&Claimed>) = (None, Vec::new());
+        let (mut failure, mut failed, mut freed): (Option<String>, Vec<&Claimed>, Vec<&Claimed>) = Default::default();
         for batch in messages.chunks(at_once) {
             let is_late = self.host.now() >= until;
             let sends = batch.iter().map(async |outgoing| {
@@ -183,10 +183,11 @@ impl<P: Ports> Alert<'_, P> {
                     None if is_late => Attempt::Refused("there was no time left; it is sent again".to_owned()),
                     None => self.attempt(channel, outgoing).await,
                 };
-                self.note(channel, outgoing, &attempt).await;
-                attempt
+                let freed = self.note(channel, outgoing, &attempt).await;
+                (attempt, freed)
             });
-            for (outgoing, attempt) in batch.iter().zip(join_all(sends).await) {
+            for (outgoing, (attempt, now_free)) in batch.iter().zip(join_all(sends).await) {
+                freed.extend(now_free);
                 if let Attempt::Refused(error) | Attempt::Unanswered(error) = attempt {
                     failed.extend(&outgoing.about);
                     if !is_late {
@@ -202,6 +203,7 @@ impl<P: Ports> Alert<'_, P> {
             1
         };
         self.again(&failed, pause(failures)).await;
+        self.again(&freed, SignedDuration::ZERO).await;
     }
 
     async fn attempt(&self, channel: &Channel, outgoing: &Outgoing<'_>) -> Attempt {
@@ -258,31 +260,39 @@ impl<P: Ports> Alert<'_, P> {
         mail::is_test(self.config, incident.source(), published(record).as_ref())
     }
 
-    /// Stores the result of an attempt in each incident.
-    async fn note(&self, channel: &Channel, outgoing: &Outgoing<'_>, attempt: &Attempt) {
+    /// Stores the result of an attempt in each incident. Returns those whose next message waited for it.
+    async fn note<'c>(&self, channel: &Channel, outgoing: &Outgoing<'c>, attempt: &Attempt) -> Vec<&'c Claimed> {
         let noted = outgoing.about.iter().map(async |one| {
             let (key, opened_at) = (&one.incident.incident, one.incident.opened_at);
             let stages = one.log(channel).map(|log| log.stages(&one.by).to_vec()).unwrap_or_default();
             let known = From::Known(Some(one.incident.clone()));
             let noted = update(IncidentRows(self.incidents), key, known, async |known| {
-                let Some(mut next) = known.filter(|known| known.opened_at == opened_at) else {
-                    return Ok::<_, PortError>(Change::Keep(()));
-                };
+                let Some(mut next) = known else { return Ok::<_, PortError>(Change::Keep(false)) };
                 let now = self.host.now();
-                let calls = next.calls(now);
+                let (calls, reopened_at) = (next.calls(now), next.opened_at);
                 let Some(log) = next.channels.iter_mut().find(|log| log.channel.is_same(channel)) else {
-                    return Ok(Change::Keep(()));
+                    return Ok(Change::Keep(false));
                 };
-                log.note(&stages, attempt, calls, now);
+                let has_reopened = reopened_at != opened_at;
+                if !has_reopened {
+                    log.note(&stages, attempt, calls, now);
+                } else if !log.note_end(&one.by, attempt, Opened { at: reopened_at, now }, calls) {
+                    return Ok(Change::Keep(false));
+                }
                 next.revision += 1;
                 next.write = self.host.unique();
-                Ok(Change::Write(Box::new(next), ()))
+                Ok(Change::Write(Box::new(next), has_reopened))
             });
-            if let Err(error) = noted.await {
-                tracing::error!(alert.incident = key, channel = %channel, %error, "not marked: it may ring again");
+            match noted.await {
+                Ok(noted) => noted.result.then_some(*one),
+                Err(error) => {
+                    tracing::error!(alert.incident = key, channel = %channel, %error, "not marked: it may ring again");
+                    None
+                }
             }
         });
-        stream::iter(noted).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+        let noted: Vec<Option<&Claimed>> = stream::iter(noted).buffer_unordered(AT_ONCE).collect().await;
+        noted.into_iter().flatten().collect()
     }
 
     /// Has these incidents reviewed soon, so that their messages are sent again. If that fails, the review of each

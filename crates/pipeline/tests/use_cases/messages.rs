@@ -160,6 +160,7 @@ fn incidents_groups_and_links() {
             error: Some("it answered 500".to_owned()),
             claim: Some(("d-4".to_owned(), AT)),
         }),
+        ending: Some(("d-5".to_owned(), AT)),
     };
     for condition in conditions() {
         check(&NotedEvent { condition: condition.clone(), at: AT, news: news.clone() });

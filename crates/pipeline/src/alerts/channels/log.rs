@@ -42,6 +42,10 @@ pub struct ChannelLog {
     /// The pending message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Ring>,
+    /// The invocation that sends the end of the occurrence before this one, and since when. Nothing else is sent until
+    /// its result is known: the end could arrive last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<(String, Timestamp)>,
 }
 
 /// A pending message to a channel.
@@ -92,17 +96,21 @@ pub(crate) enum Attempt {
 
 impl ChannelLog {
     fn new(channel: &Channel, opened_at: Timestamp) -> Self {
-        Self { channel: channel.clone(), known_as: opened_at, notified: false, sent: BTreeMap::new(), waiting: None }
+        let (sent, channel) = (BTreeMap::new(), channel.clone());
+        Self { channel, known_as: opened_at, notified: false, sent, waiting: None, ending: None }
     }
 
     /// Whether a message is due, and no other invocation sends it.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        let is_free = |ring: &Ring| ring.claim.as_ref().is_none_or(|(_, at)| now.duration_since(*at) >= CLAIM_LASTS);
-        self.waiting.as_ref().is_some_and(|ring| ring.next_at <= now + EARLY && is_free(ring))
+        let has_lapsed = |(_, at): &(String, Timestamp)| now.duration_since(*at) >= CLAIM_LASTS;
+        let is_free = |claim: &Option<(String, Timestamp)>| claim.as_ref().is_none_or(has_lapsed);
+        let is_due = |ring: &Ring| ring.next_at <= now + EARLY && is_free(&ring.claim);
+        self.waiting.as_ref().is_some_and(is_due) && is_free(&self.ending)
     }
 
     /// Claims the pending message for an invocation. An older claim may have been sent.
     pub(crate) fn claim(&mut self, by: &str, calls: Calls, now: Timestamp) {
+        self.ending = None;
         if let Some(ring) = &mut self.waiting {
             self.notified |= ring.claim.take().is_some();
         }
@@ -188,6 +196,22 @@ impl ChannelLog {
         }
         self.settle(calls, now);
     }
+
+    /// Stores the result of the message that was being sent when this occurrence began: that the one before is over.
+    /// Returns whether what waits may be sent now.
+    pub(crate) fn note_end(&mut self, by: &str, attempt: &Attempt, opened: Opened, calls: Calls) -> bool {
+        if self.ending.take_if(|(sender, _)| sender == by).is_none() {
+            return false;
+        }
+        match attempt {
+            Attempt::Accepted => (self.notified, self.known_as) = (false, opened.at),
+            // It may yet arrive, and must not end this occurrence.
+            Attempt::Unanswered(_) => self.known_as = opened.at,
+            Attempt::Refused(_) => {}
+        }
+        self.settle(calls, opened.now);
+        true
+    }
 }
 
 /// The time before the next attempt after so many failures: 2 s, doubled up to five minutes.
@@ -239,5 +263,10 @@ pub(crate) fn ring(logs: &mut Vec<ChannelLog>, stages: &[String], wanted: Wanted
 pub(crate) fn carried(logs: &[ChannelLog]) -> Vec<ChannelLog> {
     let is_sending = |log: &ChannelLog| log.waiting.as_ref().is_some_and(|ring| ring.claim.is_some());
     let open = logs.iter().filter(|log| (log.notified || is_sending(log)) && !log.sent.contains_key(RESOLVED));
-    open.map(|log| ChannelLog { notified: true, sent: BTreeMap::new(), waiting: None, ..log.clone() }).collect()
+    let continued = open.map(|log| {
+        let end = log.waiting.as_ref().filter(|ring| ring.stages.iter().any(|stage| stage == RESOLVED));
+        let ending = end.and_then(|ring| ring.claim.clone()).or_else(|| log.ending.clone());
+        ChannelLog { notified: true, sent: BTreeMap::new(), waiting: None, ending, ..log.clone() }
+    });
+    continued.collect()
 }

@@ -139,6 +139,30 @@ fn a_later_occurrence_continues_what_the_channel_still_shows() {
 }
 
 #[test]
+fn nothing_overtakes_the_end_of_the_occurrence_before() {
+    let mut ended = attempted(pending(), &Attempt::Accepted, Calls::Ring, 0);
+    ended.settle(Calls::Resolved, at(1));
+    ended.claim("me", Calls::Resolved, at(1));
+    let mut logs = carried(&[ended]);
+    rung(&mut logs, &["first"], 10);
+    let next = logs.remove(0);
+    assert!(!next.is_due(at(29)) && next.is_due(at(31)), "the invocation that sends the end may have died");
+    let opened = Opened { at: at(10), now: at(11) };
+    assert!(!next.clone().note_end("other", &Attempt::Accepted, opened, Calls::Ring));
+    let noted = |attempt: Attempt| {
+        let mut log = next.clone();
+        assert!(log.note_end("me", &attempt, opened, Calls::Ring) && log.is_due(at(11)));
+        (log.known_as, log.notified)
+    };
+    assert_eq!(noted(Attempt::Accepted), (at(10), false), "the channel knows only this occurrence");
+    assert_eq!(noted(Attempt::Unanswered("x".to_owned())), (at(10), true), "a late end must not end this one");
+    assert_eq!(noted(Attempt::Refused("x".to_owned())), (at(0), true), "the channel still shows the earlier one");
+    let mut over = next;
+    over.note_end("me", &Attempt::Accepted, opened, Calls::Resolved);
+    assert_eq!(over.waiting, None, "people there have not heard of this occurrence");
+}
+
+#[test]
 fn a_person_hears_of_a_channel_after_three_failures_in_a_row() {
     let mut health = ChannelHealth::fresh("mail", "mail", at(0));
     for seconds in 1..=2 {
