@@ -92,6 +92,7 @@ fn head() -> EventHead {
         source: "/gridbell/voltus-prod".to_owned(),
         test: false,
         time: Timestamp::UNIX_EPOCH,
+        traceparent: None,
     }
 }
 

@@ -25,6 +25,7 @@ fn waiting(subject: &Subject, sequence: u64, now: Timestamp) -> WaitingEvent {
         source: "/gridbell/contract".to_owned(),
         test: false,
         time: now,
+        traceparent: None,
     };
     WaitingEvent { head, stored_at: now, body: EventBody::Inline("{}".to_owned()), split: false }
 }

@@ -114,7 +114,7 @@ mod tests {
     use dispatch::TraceParent;
     use jiff::SignedDuration;
     use pipeline::{
-        config::{Config, TokenHash},
+        config::{Config, Output, OutputTarget, Reference, TokenHash},
         ingest::receive::Incoming,
         messages::{self, ToHydrate},
     };
@@ -128,14 +128,21 @@ mod tests {
 
     const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    /// Voltus' webhook about a dispatch in ten minutes, which fails once and which no controller acknowledges.
+    /// Voltus' webhook about a dispatch in ten minutes, which fails once, is delivered to an output, and which no controller
+    /// acknowledges.
     fn play() -> u64 {
         let source = json!({ "provider": "voltus", "api_key": "env:KEY", "tokens": [TokenHash::of("t")], "poll_s": 0 });
         let config = json!({
             "sources": { "voltus-prod": source }, "deadlines": { "lead_s": 600, "immediate_s": 60, "acknowledge": true },
             "contacts": { "email": ["duty@example.com"], "from": "gridbell@example.com", "remind_s": 0 },
         });
-        let sim = Simulation::new(1, Config::parse(&config.to_string()).unwrap());
+        let mut config = Config::parse(&config.to_string()).unwrap();
+        let secrets = vec![Reference::Env("SECRET".to_owned())];
+        let target =
+            OutputTarget::Http { url: "https://gateway.example.com/".to_owned(), secrets, allow_private: false };
+        let gateway = Output { target, sources: None, types: None, tests: true, required: true };
+        config.outputs.insert("gateway".to_owned(), gateway);
+        let sim = Simulation::new(1, config);
         let answer = json!({
             "id": "dkmq", "authorized": true, "test": false, "modification_number": 0,
             "start_time": "2023-12-01T16:50:00Z", "end_time": "2023-12-01T17:50:00Z", "sites": [],
@@ -153,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn one_webhook_is_one_trace_from_the_queue_to_the_mail() {
+    fn one_webhook_is_one_trace_from_the_queue_to_the_output_and_the_mail() {
         let (log, lines) = (Written::default(), Written::default());
         let (to_log, to_lines) = (log.clone(), lines.clone());
         let spans = SpanLines(move || to_lines.clone());
@@ -186,6 +193,7 @@ mod tests {
             edge("hydrate", "publish"),
             edge("publish", "deadline"),
             edge("deadline", "alert"),
+            edge("publish", "deliver"),
         ] {
             assert!(edges.contains(&expected), "{expected:?} in {edges:?}");
         }
@@ -195,5 +203,8 @@ mod tests {
         let lines = log.text();
         let ids: Vec<Value> = lines.lines().map(|line| read(line)["trace_id"].take()).collect();
         assert!(ids.iter().filter(|id| **id == HEADER[3..35]).count() >= 4, "{lines}");
+        let delivered =
+            lines.lines().map(read).find(|line| line["message"] == "delivered").expect("the courier's line");
+        assert_eq!(delivered["trace_id"], HEADER[3..35], "{delivered}");
     }
 }

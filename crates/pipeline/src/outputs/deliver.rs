@@ -2,6 +2,7 @@
 
 use dispatch::Epoch;
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument;
 
 use super::{
     courier::{Courier, LEAST_LEFT, Named, States},
@@ -13,6 +14,7 @@ use crate::{
     alerts::condition::Condition,
     messages::{OutputAck, ToRetry},
     ports::{Clock, JobQueue, OutputTargets, Outputs, PortError, Ports, Random, ResponseAck, SendFailure, Sending},
+    trace::{self, Hop},
     update::{Change, From, Lanes, update},
 };
 
@@ -44,17 +46,10 @@ impl<P: Ports> Courier<'_, P> {
         while let Some(front) = lane.waiting.first().cloned() {
             let next = match self.front(named, &lane, &front).await? {
                 Front::Ready(body) => {
-                    let sending = Sending { name: named.name, output: named.output, head: &front.head, body: &body };
-                    let within = LONGEST.min(self.left() - TO_STORE);
-                    match self.targets.send(sending, within).await {
-                        Ok(ack) => self.confirmed(named, lane, &by, &front.head, ack, states).await?,
-                        Err(error) if error.kind == SendFailure::TooLarge && may_split(&front, SMALL_BYTES) => {
-                            self.in_parts(lane, &front, SMALL_BYTES).await?
-                        }
-                        Err(error) => {
-                            return self.failed(named, lane, &by, &error, states).await;
-                        }
-                    }
+                    let EventHead { id, traceparent, .. } = &front.head;
+                    let source = front.head.source_name().unwrap_or_default();
+                    let span = Hop::after(*traceparent, self.host).span("deliver", source, id);
+                    self.attempt(named, lane, &by, (&front, &body), states).instrument(span).await?
                 }
                 Front::Split(limit_bytes) => self.in_parts(lane, &front, limit_bytes).await?,
                 Front::Incomplete => return self.put_back(lane, &by, self.host.now() + LONGEST).await,
@@ -66,6 +61,28 @@ impl<P: Ports> Courier<'_, P> {
             }
         }
         self.put_back(lane, &by, self.host.now()).await
+    }
+
+    /// Sends the event at the front. Returns the lane if this invocation goes on with it.
+    async fn attempt(
+        &self,
+        named: Named<'_>,
+        lane: Lane,
+        by: &str,
+        (front, body): (&WaitingEvent, &str),
+        states: &States,
+    ) -> Result<Option<Lane>, PortError> {
+        let sending = Sending { name: named.name, output: named.output, head: &front.head, body };
+        match self.targets.send(sending, LONGEST.min(self.left() - TO_STORE)).await {
+            Ok(ack) => self.confirmed(named, lane, by, &front.head, ack, states).await,
+            Err(error) if error.kind == SendFailure::TooLarge && may_split(front, SMALL_BYTES) => {
+                self.in_parts(lane, front, SMALL_BYTES).await
+            }
+            Err(error) => {
+                trace::failed(&error.detail);
+                self.failed(named, lane, by, &error, states).await.map(|()| None)
+            }
+        }
     }
 
     /// What becomes of the event at the front.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dispatch::{Part, Subject};
+use dispatch::{Part, Subject, TraceParent};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,9 @@ pub struct EventHead {
     pub test: bool,
     /// When it was published.
     pub time: Timestamp,
+    /// The span that published it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
 }
 
 /// A signal, ready to be delivered.
@@ -99,6 +102,8 @@ struct Envelope {
     time: Timestamp,
     epoch: String,
     sequence: String,
+    #[serde(default)]
+    traceparent: Option<TraceParent>,
     #[serde(default)]
     data: Data,
 }
@@ -167,6 +172,7 @@ impl OutputEvent {
             kind: envelope.kind,
             source: envelope.source,
             time: envelope.time,
+            traceparent: envelope.traceparent,
         };
         let source = head.source_name().and_then(|name| config.sources.get(name));
         head.test |= source.is_some_and(|source| source.environment == Environment::Sandbox);

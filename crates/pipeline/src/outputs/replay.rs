@@ -114,6 +114,7 @@ fn test_event(output: &str, now: Timestamp) -> (EventHead, String) {
         source: "/gridbell".to_owned(),
         test: true,
         time: now,
+        traceparent: None,
     };
     let body = json!({
         "specversion": "1.0", "id": head.id, "source": head.source, "type": head.kind, "subject": TEST_SUBJECT,

@@ -275,6 +275,7 @@ mod tests {
             source: "/gridbell/voltus-prod".to_owned(),
             test: sequence == 1,
             time: at("11:00:00"),
+            traceparent: None,
         };
         WaitingEvent { head, stored_at: at("11:00:01"), body: EventBody::Inline("{}".to_owned()), split: false }
     }
