@@ -43,7 +43,7 @@ fn a_source_with_many_active_dispatches_takes_a_storm_as_well() {
 }
 
 #[test]
-#[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
+#[ignore = "minutes: cargo test -p simulation --test storm -- --ignored"]
 fn ten_thousand_dispatches_through_an_outage() {
     goals_are_met(&Storm {
         outage: Some(SignedDuration::from_mins(10)),
@@ -53,13 +53,13 @@ fn ten_thousand_dispatches_through_an_outage() {
 }
 
 #[test]
-#[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
+#[ignore = "minutes: cargo test -p simulation --test storm -- --ignored"]
 fn ten_thousand_dispatches_that_start_at_one_instant() {
     goals_are_met(&Storm { same_start: true, ..Storm::default() });
 }
 
 #[test]
-#[ignore = "minutes: cargo test --release -p simulation --test storm -- --ignored"]
+#[ignore = "minutes: cargo test -p simulation --test storm -- --ignored"]
 fn a_thousand_dispatches_beside_ten_thousand_active_ones() {
     goals_are_met(&Storm { dispatches: 1_000, active: 10_000, sites: 5, ..Storm::default() });
 }
