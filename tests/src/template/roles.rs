@@ -68,6 +68,7 @@ const ROLES: [(&str, &[Grant]); 6] = [
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DispatchesTable"],
             ),
+            (&["dynamodb:PartiQLUpdate"], &["DispatchesTable"]),
             (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/active", "${DispatchesTable.Arn}/index/changes"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
@@ -91,6 +92,7 @@ const ROLES: [(&str, &[Grant]); 6] = [
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DispatchesTable"],
             ),
+            (&["dynamodb:PartiQLUpdate"], &["DispatchesTable"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DeliveriesTable"],
@@ -241,6 +243,11 @@ pub(super) const CHECKS: &[Check] = &[
                     "a managed policy",
                     "/Resources/AlerterRole/Properties/ManagedPolicyArns",
                     json!(["arn:aws:iam::aws:policy/AmazonSESFullAccess"]),
+                ),
+                set(
+                    "a hydrator that marks anything",
+                    "/Resources/HydratorRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource",
+                    json!("*"),
                 ),
                 remove(
                     "a hydrator that cannot consume",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dispatch::{Epoch, Subject};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::join_all};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::{
     dispatches::sent::SentVersion,
@@ -151,6 +151,15 @@ pub async fn pages(table: &impl Dispatches) {
     let due = async || table.due(later).await.unwrap().into_iter().map(|due| due.subject).collect();
     assert!(soon(async || ours(due().await) == subjects).await, "due");
     assert!(soon(async || ours(table.unsent(later).await.unwrap()) == subjects).await, "pending");
+    let half: BTreeSet<Subject> = subjects.iter().step_by(2).cloned().collect();
+    let mark = async |subjects: &BTreeSet<Subject>| {
+        let marked = join_all(subjects.iter().map(|subject| table.sent(subject, 1))).await;
+        marked.into_iter().collect::<Result<Vec<bool>, _>>().unwrap()
+    };
+    assert!(mark(&half).await.into_iter().all(|is_marked| is_marked), "marked at the same time");
+    let expected: Vec<bool> = subjects.iter().map(|subject| !half.contains(subject)).collect();
+    assert_eq!(mark(&subjects).await, expected, "each has a result of its own");
+    assert!(soon(async || ours(table.unsent(later).await.unwrap()).is_empty()).await, "none is pending");
 }
 
 async fn pending_signals(table: &impl Dispatches, record: &SubjectRecord, now: Timestamp) {

@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Condition, PutError, Store,
     item::{self, Item, days_after, instant, packed, unpacked},
-    large, number, text,
+    large, number,
+    sent::{Mark, Marks},
+    text,
 };
 use crate::client::unavailable;
 
@@ -43,7 +45,7 @@ const EPOCH: &str = "epoch";
 
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
-pub struct DispatchesTable(pub(super) Store, Arc<OnceLock<Epoch>>);
+pub struct DispatchesTable(pub(super) Store, Arc<OnceLock<Epoch>>, Marks);
 
 /// The part that people at the console need not read, compressed together: state and signals repeat thousands of
 /// meters.
@@ -100,7 +102,7 @@ struct BodyRef<'a> {
 impl DispatchesTable {
     /// The table with that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
-        Self(Store::new(aws, table, "dispatches", "subject"), Arc::default())
+        Self(Store::new(aws, table, "dispatches", "subject"), Arc::default(), Marks::default())
     }
 
     /// The stored epoch; none before the first publication.
@@ -176,14 +178,7 @@ impl Dispatches for DispatchesTable {
     }
 
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
-        let update = self
-            .0
-            .update(subject.as_str())
-            .update_expression("SET revision = :next REMOVE unsent")
-            .condition_expression("revision = :expected")
-            .expression_attribute_values(":expected", number(revision))
-            .expression_attribute_values(":next", number(revision + 1));
-        self.0.updated(update).await
+        self.2.set(&self.0, Mark { subject: subject.as_str().to_owned(), revision }).await
     }
 
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {

@@ -14,6 +14,7 @@ mod polls;
 #[cfg(test)]
 mod recorded;
 mod retries;
+mod sent;
 
 use std::collections::HashMap;
 

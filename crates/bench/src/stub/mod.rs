@@ -192,6 +192,7 @@ impl StubState {
             ("DynamoDB_20120810", "PutItem") => self.tables.put(request),
             ("DynamoDB_20120810", "UpdateItem") => self.tables.update(request),
             ("DynamoDB_20120810", "DeleteItem") => self.tables.delete(request),
+            ("DynamoDB_20120810", "BatchExecuteStatement") => self.tables.statements(request),
             ("DynamoDB_20120810", "Query") => Ok(self.tables.query(request)?),
             ("AmazonSSM", "GetParameter") => {
                 let name = text(request, "Name")?;

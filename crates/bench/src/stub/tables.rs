@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     capacity::{Capacity, size},
@@ -136,6 +136,18 @@ impl Tables {
         Ok(answer(request, known.as_ref(), after.as_ref()))
     }
 
+    /// Runs statements such as `UPDATE "t" SET "a" = ? REMOVE "b" WHERE "key" = ? AND "a" = ?`, each with its own result.
+    pub(super) fn statements(&mut self, request: &Value) -> Result<Value, Refusal> {
+        let statements = request.get("Statements").and_then(Value::as_array).context("no Statements")?;
+        let run = |statement| match self.update(&as_update(statement)?) {
+            Ok(_) => Ok(json!({})),
+            Err(Refusal::Condition(_)) => Ok(json!({ "Error": { "Code": "ConditionalCheckFailed" } })),
+            Err(invalid) => Err(invalid),
+        };
+        let responses = statements.iter().map(run).collect::<Result<Vec<Value>, Refusal>>()?;
+        Ok(json!({ "Responses": responses }))
+    }
+
     /// Writes an item if its condition holds. Returns the item before and after.
     fn write(
         &mut self,
@@ -192,6 +204,30 @@ fn permitted(request: &Value, known: Option<&Item>) -> Result<(), Refusal> {
     }
     let wanted = request.get("ReturnValuesOnConditionCheckFailure").and_then(Value::as_str) == Some("ALL_OLD");
     Err(Refusal::Condition(known.filter(|_| wanted).cloned()))
+}
+
+/// A statement as the `UpdateItem` that does the same.
+fn as_update(statement: &Value) -> Result<Value> {
+    let text = statement.get("Statement").and_then(Value::as_str).context("no Statement")?;
+    let parameters = statement.get("Parameters").and_then(Value::as_array).context("no Parameters")?;
+    let (mut words, mut values) = (Vec::new(), Map::new());
+    for word in text.split_whitespace() {
+        let place = format!(":p{}", values.len());
+        if word == "?" {
+            values.insert(place.clone(), parameters.get(values.len()).cloned().context("a parameter is missing")?);
+        }
+        words.push(if word == "?" { place } else { word.replace('"', "") });
+    }
+    let [update, table, changes @ .., "WHERE", key, "=", of, "AND", condition, "=", expected] =
+        &words.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    else {
+        anyhow::bail!("{text} is not played here");
+    };
+    anyhow::ensure!(*update == "UPDATE" && *key == primary(table)?, "{text} is not played here");
+    Ok(json!({
+        "TableName": table, "Key": { *key: values.get(*of) }, "UpdateExpression": changes.join(" "),
+        "ConditionExpression": format!("{condition} = {expected}"), "ExpressionAttributeValues": values,
+    }))
 }
 
 fn answer(request: &Value, before: Option<&Item>, after: Option<&Item>) -> Value {
@@ -269,5 +305,23 @@ mod tests {
         });
         tables.update(&clear).unwrap();
         assert_eq!(tables.query(&query).unwrap()["Count"], json!(0));
+    }
+
+    #[test]
+    fn a_statement_does_what_its_update_does_and_has_a_result_of_its_own() {
+        let mut tables = Tables::default();
+        tables.put(&put(1, None)).unwrap();
+        let mark = |revision: u64| {
+            json!({
+                "Statement": r#"UPDATE "dispatches" SET "revision" = ? REMOVE "unsent" WHERE "subject" = ? AND "revision" = ?"#,
+                "Parameters": [{"N": (revision + 1).to_string()}, {"S": "s/1"}, {"N": revision.to_string()}],
+            })
+        };
+        let answer = tables.statements(&json!({ "Statements": [mark(1), mark(1)] })).unwrap();
+        assert_eq!(answer["Responses"][0], json!({}));
+        assert_eq!(answer["Responses"][1]["Error"]["Code"], "ConditionalCheckFailed");
+        let read = json!({ "TableName": "dispatches", "Key": { "subject": { "S": "s/1" } } });
+        let item = tables.get(&read).unwrap()["Item"].take();
+        assert_eq!((&item["revision"], item.get("unsent")), (&json!({ "N": "2" }), None));
     }
 }

@@ -137,17 +137,8 @@ fn hints_reviews_and_flushes() {
     check_message(&ToAlert::Flush { group: "group/quarantined/voltus-prod/first".to_owned(), traceparent: None });
 }
 
-#[test]
-fn incidents_groups_and_links() {
-    let news = StageReport { stage: "first".to_owned(), about: "voltus-prod".to_owned(), detail: "d".to_owned() };
-    let waiting = Waiting {
-        group: "group/quarantined/voltus-prod/first".to_owned(),
-        since: AT,
-        send_at: AT,
-        sorts_by: Timestamp::MAX,
-        stages: vec![news.clone()],
-    };
-    let log = ChannelLog {
+fn channel_log() -> ChannelLog {
+    ChannelLog {
         channel: Channel::Webhook { url: "https://a.example.com".to_owned(), secret: Reference::Env("S".to_owned()) },
         known_as: AT,
         notified: true,
@@ -161,7 +152,20 @@ fn incidents_groups_and_links() {
             claim: Some(("d-4".to_owned(), AT)),
         }),
         ending: Some(("d-5".to_owned(), AT)),
+    }
+}
+
+#[test]
+fn incidents_groups_and_links() {
+    let news = StageReport { stage: "first".to_owned(), about: "voltus-prod".to_owned(), detail: "d".to_owned() };
+    let waiting = Waiting {
+        group: "group/quarantined/voltus-prod/first".to_owned(),
+        since: AT,
+        send_at: AT,
+        sorts_by: Timestamp::MAX,
+        stages: vec![news.clone()],
     };
+    let log = channel_log();
     for condition in conditions() {
         check(&NotedEvent { condition: condition.clone(), at: AT, news: news.clone() });
         check(&Incident {
