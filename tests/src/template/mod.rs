@@ -5,11 +5,14 @@
 //! a saboteur that its check misses, fails the tests.
 
 mod alarms;
+mod consumers;
+mod courier;
 mod dashboard;
 mod deployment;
 mod domain;
 mod endpoint;
 mod functions;
+mod grants;
 mod model;
 mod parameters;
 mod policies;
@@ -58,8 +61,11 @@ fn must(diagnostics: &mut Findings, holds: bool, message: impl FnOnce() -> Strin
 fn checks() -> impl Iterator<Item = &'static Check> {
     [
         queues::CHECKS,
+        consumers::CHECKS,
         tables::CHECKS,
         functions::CHECKS,
+        grants::CHECKS,
+        courier::CHECKS,
         roles::CHECKS,
         endpoint::CHECKS,
         domain::CHECKS,

@@ -136,6 +136,11 @@ pub(super) fn listed(value: &Value) -> &[Value] {
     }
 }
 
+/// The number, or 0 if there is none.
+pub(super) fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
 fn long_form(node: &YamlOwned) -> Value {
     match node {
         YamlOwned::Value(ScalarOwned::Null) => Value::Null,

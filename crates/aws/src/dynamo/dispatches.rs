@@ -7,38 +7,29 @@ use std::{
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_types::SdkConfig;
-use dispatch::{Epoch, Origin, Signal, State, Subject, TraceParent, trace};
+use dispatch::{Epoch, Subject};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use pipeline::{
-    dispatches::{ramping::Ramping, sent::SentVersion, unreadable::UnreadableFields},
     ports::{ActiveSubject, Changed, Dispatches, DueSubject, PortError, Stamp, WriteError},
-    record::{Ack, MissedChange, SubjectRecord},
-    timeline::TimelineEvent,
+    record::SubjectRecord,
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
     Condition, PutError, Store,
-    item::{self, Item, days_after, instant, packed, unpacked},
+    item::{self, Item, instant},
     large, number,
+    record::{SHARDS, from_item, to_item},
     sent::{Mark, Marks},
     text,
 };
 use crate::client::unavailable;
-
-/// How long an unchanged dispatch is stored: a year for the settlement, and a month more.
-const KEPT_DAYS: i64 = 400;
-/// The number of partitions of the indexes `unsent` and `due`: one partition takes a thousand writes a second.
-const SHARDS: u32 = 16;
 
 /// The maximum number of pages, a megabyte each, that are read of a source's index: of hundreds of thousands of
 /// dispatches, those that end last.
 const PAGES: usize = 64;
 /// How many shards are queried at the same time.
 const AT_ONCE: usize = 8;
-/// Sorts after every instant, since a dispatch without an end ends last.
-const OPEN: &str = "9999-12-31T23:59:59Z";
 
 /// The key of the epoch's item. It is no subject: every subject but `heartbeat` contains a slash.
 const EPOCH: &str = "epoch";
@@ -46,58 +37,6 @@ const EPOCH: &str = "epoch";
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
 pub struct DispatchesTable(pub(super) Store, Arc<OnceLock<Epoch>>, Marks);
-
-/// The part that people at the console need not read, compressed together: state and signals repeat thousands of
-/// meters.
-#[derive(Deserialize)]
-struct Body {
-    origin: Origin,
-    state: State,
-    /// Pending while the item is in the index `unsent`; afterwards only a record of what was sent.
-    outbox: Vec<Signal>,
-    /// Only of interest while signals are pending.
-    #[serde(default)]
-    sent: Option<SentVersion>,
-    history: Vec<TimelineEvent>,
-    #[serde(default)]
-    due: Option<Timestamp>,
-    #[serde(default)]
-    lapsed: Option<Timestamp>,
-    #[serde(default)]
-    open_end: Option<Timestamp>,
-    #[serde(default)]
-    ack: Option<Ack>,
-    #[serde(default)]
-    missed: Option<Vec<MissedChange>>,
-    #[serde(default)]
-    ramping: Ramping,
-    #[serde(default)]
-    unreadable: UnreadableFields,
-    #[serde(default, deserialize_with = "trace::lenient")]
-    traceparent: Option<TraceParent>,
-}
-
-#[derive(Serialize)]
-struct BodyRef<'a> {
-    origin: &'a Origin,
-    state: &'a State,
-    outbox: &'a [Signal],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sent: Option<&'a SentVersion>,
-    history: &'a [TimelineEvent],
-    due: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lapsed: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    open_end: Option<Timestamp>,
-    ack: Option<&'a Ack>,
-    missed: Option<&'a [MissedChange]>,
-    ramping: &'a Ramping,
-    #[serde(skip_serializing_if = "UnreadableFields::is_empty")]
-    unreadable: &'a UnreadableFields,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<TraceParent>,
-}
 
 impl DispatchesTable {
     /// The table with that name.
@@ -296,107 +235,4 @@ impl DispatchesTable {
 
 fn epoch_item(epoch: Epoch) -> Item {
     Item::from([("subject".to_owned(), text(EPOCH)), ("epoch".to_owned(), number(epoch.as_millisecond()))])
-}
-
-/// Its partition in a sharded index.
-fn shard(subject: &Subject) -> String {
-    let sum = subject.as_str().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    (sum % SHARDS).to_string()
-}
-
-pub(super) fn to_item(record: &SubjectRecord) -> Result<Item, String> {
-    let body = BodyRef {
-        origin: &record.origin,
-        state: &record.state,
-        outbox: &record.outbox,
-        sent: record.sent.as_ref(),
-        history: &record.history,
-        due: record.due,
-        lapsed: record.lapsed,
-        open_end: record.open_end,
-        ack: record.ack.as_ref(),
-        missed: record.missed.as_deref(),
-        ramping: &record.ramping,
-        unreadable: &record.unreadable,
-        traceparent: record.traceparent,
-    };
-    let mut item = HashMap::from([
-        ("subject", text(record.subject.as_str())),
-        ("revision", number(record.revision)),
-        ("write", text(&record.write)),
-        ("changed_at", instant(record.changed_at)),
-        ("expires_at", days_after(record.changed_at, KEPT_DAYS)),
-        ("source", text(&record.origin.source)),
-        ("provider", text(&record.origin.provider)),
-        ("version", number(record.state.version)),
-        ("body", packed(&body)?),
-    ]);
-    if let Some((status, terms)) = record.state.published() {
-        item.insert("status", text(item::word(&status)));
-        item.insert("start", text(terms.start.to_string()));
-        if let Some(end) = terms.end {
-            item.insert("end", text(end.to_string()));
-        }
-    }
-    if !record.outbox.is_empty() {
-        item.insert("unsent", text(shard(&record.subject)));
-    }
-    if let Some(look_at) = record.look_at() {
-        item.insert("due", text(shard(&record.subject)));
-        item.insert("due_at", instant(look_at));
-    }
-    if let Some(active) = record.active() {
-        item.insert("active", text(&record.origin.source));
-        item.insert("until", active.until().map_or_else(|| text(OPEN), instant));
-        item.insert("summary", packed(&active)?);
-    }
-    if record.state.can_be_on() {
-        item.insert("changed_in", text(&record.origin.source));
-    }
-    if let Some(ack) = &record.ack {
-        item.insert("acknowledged", text(item::word(&ack.state)));
-    }
-    Ok(item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-pub(super) fn from_item(item: &Item) -> Result<SubjectRecord, String> {
-    let Body {
-        origin,
-        state,
-        mut outbox,
-        mut sent,
-        history,
-        due,
-        lapsed,
-        open_end,
-        ack,
-        missed,
-        ramping,
-        unreadable,
-        traceparent,
-    } = unpacked(item, "body")?;
-    if !item.contains_key("unsent") {
-        outbox.clear();
-        sent = None;
-    }
-    Ok(SubjectRecord {
-        subject: Subject::from_stored(item::full_key(item, "subject")?),
-        revision: item::integer(item, "revision")?,
-        write: item::str(item, "write")?.to_owned(),
-        follows: None,
-        origin,
-        state,
-        outbox,
-        sent,
-        changed_at: item::timestamp(item, "changed_at")?,
-        history,
-        due,
-        lapsed,
-        open_end,
-        ack,
-        missed,
-        ramping,
-        unreadable,
-        traceparent,
-    })
 }

@@ -11,6 +11,7 @@ mod listing;
 mod outputs;
 mod parts;
 mod polls;
+mod record;
 #[cfg(test)]
 mod recorded;
 mod retries;

@@ -1,27 +1,27 @@
 //! The fixed data: an ordinary day, a day on which every name is malicious, and a day with a thousand dispatches.
 
+mod dispatches;
+mod outputs;
+
 use std::sync::Arc;
 
 use aws::dynamo::{Failing, QuarantinedJob, StoredJob};
-use dispatch::{
-    Contradiction, DispatchFact, DispatchTerms, Epoch, Fact, FactBody, Origin, Program, Publication, Rank, Request,
-    Subject, Target, TestReason, absorb,
-};
-use gridbell::web::{
-    CheckResult, Contents, DeliveryKind, DeliveryView, OutputStatus, OutputView, SignalCount, SignalPreview, Verdict,
-};
-use jiff::{SignedDuration, Timestamp};
+use dispatch::Subject;
+use gridbell::web::{CheckResult, Contents, DeliveryKind, DeliveryView, Verdict};
+use jiff::Timestamp;
 use pipeline::{
     conditions::{Condition, StageReport},
-    config::{Config, Deadlines},
+    config::Config,
     incident::{Acknowledged, Incident, IncidentStatus, Waiting},
     job::{Failure, FailureKind},
     polling::state::{Failing as PollFailing, PollState},
-    record::{Ack, AckState, Step, SubjectRecord},
-    timeline::{Event, TimelineEvent},
 };
 use serde_json::json;
 
+use self::{
+    dispatches::{Names, Wanted, record, records, terms},
+    outputs::{kept_signals, outputs},
+};
 use super::fixed::{Data, FixedStack};
 
 pub(crate) const DISPATCH: &str = "voltus-prod/dkmq";
@@ -44,135 +44,6 @@ pub(crate) fn at(time: &str) -> Timestamp {
 
 pub(crate) fn now() -> Timestamp {
     at("12:00:00")
-}
-
-/// The names in a dispatch.
-struct Names {
-    site: String,
-    external: String,
-    program: String,
-    detail: String,
-}
-
-impl Names {
-    fn plain(site: &str) -> Self {
-        Self {
-            site: site.to_owned(),
-            external: "line-2".to_owned(),
-            program: "Capacity Bidding".to_owned(),
-            detail: "No controller has confirmed this dispatch.".to_owned(),
-        }
-    }
-
-    fn evil() -> Self {
-        Self { site: long(), external: EVIL.to_owned(), program: long(), detail: long() }
-    }
-}
-
-/// A dispatch to make.
-struct Wanted<'w> {
-    source: &'w str,
-    provider: &'w str,
-    id: &'w str,
-    sites: &'w [&'w str],
-    times: (&'w str, Option<&'w str>),
-    watts: u64,
-}
-
-fn terms(wanted: &Wanted<'_>, names: &Names) -> DispatchTerms {
-    let (start, end) = wanted.times;
-    let count = u64::try_from(wanted.sites.len()).expect("few").max(1);
-    let target = |(number, id): (usize, &&str)| Target {
-        id: (*id).to_owned(),
-        name: Some(if number == 0 { names.site.clone() } else { format!("{} {}", names.site, number + 1) }),
-        external_id: Some(names.external.clone()),
-        request: Some(Request::Reduce { watts: wanted.watts / count }),
-    };
-    DispatchTerms {
-        authorized: true,
-        start: at(start),
-        end: end.map(at),
-        request: Request::Reduce { watts: wanted.watts },
-        targets: wanted.sites.iter().enumerate().map(target).collect::<Vec<_>>().into(),
-        test_reason: None,
-        voluntary: false,
-        priority: None,
-        programs: vec![Program {
-            name: Some(names.program.clone()),
-            market: Some("CAISO".to_owned()),
-            kind: Some("ancillary_services".to_owned()),
-            timezone: Some("PST".to_owned()),
-        }],
-        details: serde_json::Map::new(),
-    }
-}
-
-/// The record after those statements, each a modification of the previous one.
-fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = DispatchTerms>) -> SubjectRecord {
-    let origin = Origin { source: wanted.source.to_owned(), provider: wanted.provider.to_owned(), sandbox: false };
-    let subject = Subject::dispatch(wanted.source, wanted.id);
-    let mut record: Option<SubjectRecord> = None;
-    for (number, terms) in (0_u64..).zip(stated) {
-        let now = at("11:40:01") + SignedDuration::from_mins(i64::try_from(number).expect("few"));
-        let said = DispatchFact { id: wanted.id.to_owned(), rank: Rank::Numbered(number, now), terms };
-        let fact = Fact::new(origin.clone(), subject.clone(), FactBody::Dispatch(said));
-        let state = record.as_ref().map(|record| record.state.clone());
-        let publication =
-            Publication { epoch: Epoch::at(at("00:00:00")), now, limit_bytes: usize::MAX, traceparent: None };
-        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
-        let deadlines = Deadlines { acknowledge: true, ..Deadlines::default() };
-        let step = Step {
-            subject: &subject,
-            delivery: DELIVERY,
-            received_at: at("11:40:00"),
-            deadlines,
-            write: format!("w{number}"),
-            now,
-            traceparent: None,
-        };
-        let mut next = SubjectRecord::following(record.as_ref(), &origin, absorbed, step);
-        next.outbox.clear();
-        record = Some(next);
-    }
-    record.expect("a statement at least")
-}
-
-fn acknowledged(mut record: SubjectRecord, state: AckState, detail: Option<String>) -> SubjectRecord {
-    let (version, at) = (record.state.version, at("11:45:00"));
-    record.ack = Some(Ack { version, state, detail, by: None, at });
-    record.history.push(TimelineEvent::new(at, Event::Acknowledged { version, state, by: None }));
-    record
-}
-
-fn records(names: impl Fn(&str) -> Names) -> Vec<SubjectRecord> {
-    let voltus =
-        |id, sites, times, watts| Wanted { source: "voltus-prod", provider: "voltus", id, sites, times, watts };
-    let leap =
-        |id, times, watts| Wanted { source: "leap-prod", provider: "leap", id, sites: &["meter-7"], times, watts };
-    let silent = voltus("dkmq", &["d4z9", "9jeq"], ("12:05:00", None), 55_000);
-    let later = voltus("p80m", &["d4z9"], ("12:40:00", Some("15:00:00")), 20_000);
-    let test = voltus("test-1", &["b2x1"], ("13:00:00", Some("13:10:00")), 5_000);
-    let (urgent, usual) =
-        (leap("5d1f", ("11:30:00", Some("14:00:00")), 12_500), leap("77c0", ("13:00:00", Some("17:00:00")), 8_000));
-    let over = voltus("early", &["d4z9"], ("08:00:00", Some("09:00:00")), 10_000);
-    let (mill, shed, meter, cold) = (names("Mill"), names("Pump house"), names("Cold store"), names("Workshop"));
-    let earlier = DispatchTerms { start: at("12:15:00"), ..terms(&silent, &mill) };
-    vec![
-        record(&silent, [earlier, terms(&silent, &mill)]),
-        acknowledged(record(&later, [terms(&later, &mill)]), AckState::Accepted, Some(shed.detail.clone())),
-        record(&test, [DispatchTerms { test_reason: Some(TestReason::SelfTest), ..terms(&test, &cold) }]),
-        acknowledged(
-            record(&urgent, [DispatchTerms { priority: Some(1), ..terms(&urgent, &meter) }]),
-            AckState::Completed,
-            None,
-        ),
-        acknowledged(
-            record(&usual, [DispatchTerms { priority: Some(2), ..terms(&usual, &meter) }]),
-            AckState::Accepted,
-            None,
-        ),
-        record(&over, [terms(&over, &mill)]),
-    ]
 }
 
 fn incidents(detail: &str, who: &str) -> Vec<Incident> {
@@ -302,59 +173,6 @@ fn config(name: &str, instructions: &str) -> Config {
     Config::parse(&config.to_string()).expect("good")
 }
 
-/// A failing output that did not take two signals, one that works, and one of that name.
-fn outputs(reason: &str, name: &str) -> Vec<OutputView> {
-    let waiting = |signals, subjects| SignalCount { signals, subjects, since: Some(at("11:52:00")) };
-    let failing = OutputView {
-        output: OUTPUT.to_owned(),
-        kind: "http",
-        target: "https://ems.example.com/in?…".to_owned(),
-        sources: Some(vec!["voltus-prod".to_owned(), name.to_owned()]),
-        types: Some(vec!["gridbell.dispatch.*".to_owned()]),
-        tests: false,
-        required: true,
-        status: OutputStatus::Failing,
-        failing_since: Some(at("11:52:00")),
-        reason: Some(reason.to_owned()),
-        next_at: Some(at("12:00:40")),
-        waiting: waiting(3, 2),
-        kept: waiting(2, 1),
-        delivered_at: Some(at("11:51:00")),
-        test: None,
-    };
-    let works = OutputView {
-        output: "historian".to_owned(),
-        kind: "sqs",
-        target: "https://sqs.eu-west-1.amazonaws.com/123456789012/history".to_owned(),
-        sources: None,
-        types: None,
-        tests: true,
-        required: false,
-        status: OutputStatus::Delivering,
-        failing_since: None,
-        reason: None,
-        next_at: None,
-        waiting: SignalCount::default(),
-        kept: SignalCount::default(),
-        ..failing.clone()
-    };
-    let other = OutputView { output: name.to_owned(), target: name.to_owned(), ..failing.clone() };
-    vec![failing, works, other]
-}
-
-fn kept_signals(subject: &str) -> Vec<SignalPreview> {
-    let signal = |sequence: u64, possible: bool, outcome: &str| SignalPreview {
-        id: format!("{subject}#7.{sequence}"),
-        subject: subject.to_owned(),
-        kind: "gridbell.dispatch.cancelled.v1".to_owned(),
-        test: !possible,
-        since: at("11:30:00"),
-        possible,
-        outcome: outcome.to_owned(),
-    };
-    vec![signal(4, true, "delivered"), signal(2, false, "dropped: the output has taken a newer version")]
-}
-
 fn polls(detail: &str) -> Vec<PollState> {
     let state = |source: &str, failing: Option<PollFailing>| PollState {
         source: source.to_owned(),
@@ -457,7 +275,7 @@ pub(crate) fn many() -> Arc<FixedStack> {
             times: (&start, Some("22:00:00")),
             watts: 5_000,
         };
-        self::record(&wanted, [terms(&wanted, &Names::plain(&format!("Site {number}")))])
+        dispatches::record(&wanted, [terms(&wanted, &Names::plain(&format!("Site {number}")))])
     };
     stack(Data { records: (0..1_000).map(record).collect(), ..Data::default() })
 }

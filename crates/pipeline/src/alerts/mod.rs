@@ -20,6 +20,7 @@ mod recipients;
 pub mod review;
 mod ring;
 mod schedule;
+mod send;
 mod stages;
 
 use std::collections::BTreeMap;

@@ -7,23 +7,19 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use pipeline::{
-    config::{Config, TokenHash},
-    job::Message,
-    record::SubjectRecord,
-};
+use pipeline::{job::Message, record::SubjectRecord};
 use serde_json::json;
 
 use super::{
     Options, Report, Saboteur,
     closing::ResolvedSince,
+    configuration::config,
     consumer::{Consumer, Said},
     invocations::TIME_OUT,
     journal::Journal,
     live::Live,
-    model::{ACK_TOKEN, Model, TOKEN},
+    model::Model,
     monitor::Monitor,
-    outputs,
     person::{Follows, Pressed},
     scenario::{FaultKind, Scenario},
 };
@@ -167,57 +163,6 @@ pub(super) fn run(seed: u64, options: &Options) -> Report {
         report.history = live.journal.into_lines();
     }
     report
-}
-
-/// The kinds of channels that ring besides mail.
-pub(super) const CHANNELS: [&str; 3] = ["sns", "pagerduty", "webhook"];
-
-fn channels(scenario: &Scenario) -> serde_json::Value {
-    let channel = |kind: &str| match kind {
-        "sns" => json!({ "kind": kind, "topic": "arn:aws:sns:us-east-1:123456789012:grid-duty" }),
-        "pagerduty" => {
-            json!({ "kind": kind, "key": "ssm:/gridbell/pagerduty", "url": "https://events.pagerduty.com/v2/enqueue" })
-        }
-        _ => json!({ "kind": kind, "url": "https://chat.example.com/gridbell", "secret": "ssm:/gridbell/chat" }),
-    };
-    let to = CHANNELS.into_iter().filter(|_| scenario.rings.on).map(channel).collect::<Vec<_>>();
-    json!({ "to": to, "ring_tests": scenario.rings.tests })
-}
-
-/// A configuration with every provider, in production and sandbox.
-fn config(scenario: &Scenario) -> Config {
-    let tokens = [TokenHash::of("the-token-of-yesterday"), TokenHash::of(TOKEN)];
-    let source = |provider: &str, environment: &str| json!({ "provider": provider, "environment": environment, "api_key": "env:KEY", "tokens": tokens, "poll_s": scenario.poll_s });
-    let mut voltus = source("voltus", "production");
-    if scenario.storm > 0 && scenario.poll_s > 0 {
-        // Far fewer requests than dispatches in the storm, so the list is needed.
-        voltus["requests_a_minute"] = json!(100);
-    }
-    let mut config = json!({
-        "sources": {
-            "voltus-prod": voltus,
-            "voltus-sandbox": source("voltus", "sandbox"),
-            "leap-prod": source("leap", "production"),
-            "dc-1": source("nvgrid", "production"),
-            "openvolt-prod": source("openvolt", "production"),
-        },
-        "deadlines": { "lead_s": 600, "immediate_s": 60, "acknowledge": scenario.acknowledge },
-        "contacts": {
-            "email": ["grid-duty@example.com"], "from": "gridbell@example.com",
-            "escalate": [{ "after_s": 1_800, "email": ["head-of-grid@example.com"] }],
-            "channels": channels(scenario),
-        },
-        "acks": { "tokens": [TokenHash::of(ACK_TOKEN)] },
-        "signals": { "heartbeat_s": scenario.heartbeat_s },
-    });
-    if scenario.has_outputs {
-        config["outputs"] = outputs::configured();
-    }
-    #[expect(
-        clippy::expect_used,
-        reason = "a constant that does not parse is a bug of the simulator, to be shown at once"
-    )]
-    Config::parse(&config.to_string()).expect("a configuration")
 }
 
 impl<'w> Driver<'w> {
@@ -378,53 +323,9 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// Whether a sweep has work: after the faults, hours pass without any.
-    fn sweep_matters(&self, now: Timestamp) -> bool {
-        self.sim.with(|state| {
-            let quiet = state.swarm.as_ref().is_some_and(|live| live.healed && now >= live.polled_until);
-            let soon = now + SignedDuration::from_mins(4);
-            let due = |record: &SubjectRecord| !state.is_covered(record) && record.due.is_some_and(|due| due < soon);
-            let is_left = state.has_unsent() || state.undelivered().is_some() || !state.is_well();
-            !quiet || is_left || state.dispatches.rows().any(due)
-        }) || !self.resolved_since.is_empty()
-    }
-
     fn is_over(&self) -> bool {
         let is_pending = |event: &Event| !matches!(event, Event::Sweep | Event::TimeOut(_));
         let polled = self.live(|live| live.polled_until) <= self.sim.now();
         polled && !self.agenda.values().any(is_pending) && self.running.is_empty() && self.left().is_empty()
-    }
-
-    /// Whether only incidents are left whose end is not reported.
-    fn only_incidents(&self) -> bool {
-        self.sim.with(|state| {
-            let is_done = !state.has_unsent()
-                && state.is_well()
-                && state.dispatches.rows().all(|record| record.due.is_none() || state.is_covered(record));
-            is_done
-                && [Inner::Deliveries, Inner::Retries].into_iter().all(|queue| state.queue(queue).messages().is_empty())
-        })
-    }
-
-    /// What is still to be done, in words.
-    fn left(&self) -> String {
-        self.sim.with(|state| {
-            let mut left = Vec::new();
-            for queue in Inner::READ_WITH_COURIER {
-                // A heartbeat is always on its way.
-                let is_heartbeat = |body: &str| body.starts_with(r#"{"v":1,"message":{"heartbeat"#);
-                let count = state.queue(queue).messages().iter().filter(|message| !is_heartbeat(&message.body)).count();
-                if count > 0 {
-                    left.push(format!("{count} in {queue:?}"));
-                }
-            }
-            left.extend(state.has_unsent().then(|| "signals are pending in the outbox".to_owned()));
-            let due =
-                state.dispatches.rows().filter(|record| record.due.is_some() && !state.is_covered(record)).count();
-            left.extend((due > 0).then(|| format!("{due} deadlines")));
-            left.extend(state.undelivered());
-            left.extend(state.ails());
-            left.join(", ")
-        })
     }
 }

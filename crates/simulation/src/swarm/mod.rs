@@ -5,6 +5,7 @@
 //! [`Options::record`], it is recorded.
 
 mod closing;
+mod configuration;
 mod consumer;
 mod driver;
 mod invocations;
@@ -15,6 +16,7 @@ mod model;
 mod monitor;
 mod operator;
 mod outputs;
+mod pending;
 mod person;
 mod sabotage;
 mod scenario;

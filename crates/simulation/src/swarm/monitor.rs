@@ -7,7 +7,7 @@ use pipeline::{
 };
 
 use super::{
-    driver::CHANNELS,
+    configuration::CHANNELS,
     live::Live,
     model::SECRETS,
     outputs::Received,

@@ -11,9 +11,9 @@ use pipeline::{incident::Incident, messages::FORMAT, outputs::lane::Lane, record
 use serde_json::{Value, json};
 
 use super::{
-    Store, dispatches, incidents,
+    Store, incidents,
     item::{self, Item},
-    number, outputs,
+    number, outputs, record,
 };
 use crate::client::{self, Access};
 
@@ -49,7 +49,7 @@ fn rows() -> impl Iterator<Item = (String, Value)> {
 
 fn stored(of: &str, row: &Value) -> Item {
     match of {
-        "record" => dispatches::to_item(&serde_json::from_value::<SubjectRecord>(row.clone()).unwrap()).unwrap(),
+        "record" => record::to_item(&serde_json::from_value::<SubjectRecord>(row.clone()).unwrap()).unwrap(),
         "lane" => outputs::to_item(&serde_json::from_value::<Lane>(row.clone()).unwrap()).unwrap(),
         _ => incidents::to_item(&serde_json::from_value::<Incident>(row.clone()).unwrap()).unwrap(),
     }
@@ -57,7 +57,7 @@ fn stored(of: &str, row: &Value) -> Item {
 
 fn read(of: &str, item: &Item) -> Value {
     match of {
-        "record" => json!(dispatches::from_item(item).unwrap()),
+        "record" => json!(record::from_item(item).unwrap()),
         "lane" => json!(outputs::from_item(item).unwrap()),
         _ => json!(incidents::from_item(item).unwrap()),
     }
