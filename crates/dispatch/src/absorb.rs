@@ -61,7 +61,7 @@ struct Published {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contradiction {
     /// Return it as unsettled; the caller fetches the dispatch from the provider.
-    Ask,
+    Fetch,
     /// Accept the later push: the provider was asked and does not know the dispatch (its webhook test invented it).
     TakeLatest,
 }

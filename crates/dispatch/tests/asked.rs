@@ -15,7 +15,7 @@ use made::{NOW, at, fact, published_at, reduce, stated, subject};
 
 fn state(rank: Rank) -> State {
     let facts = vec![fact(stated(rank, reduce(5_000)))];
-    absorb(None, &subject(), facts, Contradiction::Ask, published_at(NOW)).expect("a state").state
+    absorb(None, &subject(), facts, Contradiction::Fetch, published_at(NOW)).expect("a state").state
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn absorbed(state: Option<State>, event: &PowerEvent) -> Absorbed {
     let subject = Subject::power("dc-1", Some("main"), "c-1");
     let origin = Origin { source: "dc-1".to_owned(), provider: "nvgrid".to_owned(), sandbox: false };
     let fact = Fact::new(origin, subject.clone(), FactBody::Power(event.clone()));
-    absorb(state, &subject, vec![fact], Contradiction::Ask, published_at(event.start)).expect("a state")
+    absorb(state, &subject, vec![fact], Contradiction::Fetch, published_at(event.start)).expect("a state")
 }
 
 /// The state after these events of a load target.
@@ -119,7 +119,7 @@ fn targets_with_one_request_form_a_group_and_read_back_equal() {
     };
     let targets = vec![group("m-1", 1), group("m-2", 2), group("m-3", 1)];
     let facts = vec![fact(stated(Rank::Fetched(at(0)), DispatchTerms { targets: targets.into(), ..reduce(4) }))];
-    let state = absorb(None, &subject(), facts, Contradiction::Ask, published_at(NOW)).expect("a state").state;
+    let state = absorb(None, &subject(), facts, Contradiction::Fetch, published_at(NOW)).expect("a state").state;
     let active = state.active(false).expect("an active dispatch");
     let groups = active.groups.iter().map(|group| (group.hashes.iter().collect::<Vec<_>>(), group.request));
     let mut of_one_watt = ["m-1", "m-3"].map(TargetHash::of);

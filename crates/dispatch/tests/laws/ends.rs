@@ -89,7 +89,7 @@ fn a_repeated_push_with_an_impossible_end_contradicts_nothing_and_one_that_calls
         fact(made::stated(Rank::Pushed(at(minute)), DispatchTerms { end: end.map(at), ..made::reduce(5_000) }))
     };
     let absorb_push =
-        |state, push| absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
+        |state, push| absorb(state, &subject(), vec![push], Contradiction::Fetch, published_at(NOW)).expect("a state");
     let first = absorb_push(None, push(0, Some(5)));
     let again = absorb_push(Some(first.state), push(7, Some(5)));
     assert!(!again.changed && again.unsettled.is_empty() && again.signals.is_empty());

@@ -130,7 +130,7 @@ fn a_revert_to_an_older_statement_is_not_taken_for_a_repetition() {
     let (state, _) = one_by_one(&fetches);
     let repeats = |watts| {
         let stated = made::stated(Rank::Fetched(made::at(2)), made::reduce(watts));
-        let after = absorb(state.clone(), &subject(), vec![fact(stated)], Contradiction::Ask, published_at(NOW))
+        let after = absorb(state.clone(), &subject(), vec![fact(stated)], Contradiction::Fetch, published_at(NOW))
             .expect("a state");
         state.as_ref().is_some_and(|state| state.holds_the_same_as(&after.state))
     };

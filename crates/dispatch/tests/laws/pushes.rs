@@ -39,7 +39,7 @@ fn a_contradicting_push_is_left_unsettled_until_the_provider_is_asked() {
     let (state, _) = one_by_one(&[push(5_000, 1)]);
     let absorb_all = |state: Option<State>, facts: Vec<DispatchFact>| {
         let facts = facts.into_iter().map(fact).collect();
-        absorb(state, &subject(), facts, Contradiction::Ask, published_at(NOW)).unwrap()
+        absorb(state, &subject(), facts, Contradiction::Fetch, published_at(NOW)).unwrap()
     };
     let contradicted = absorb_all(state.clone(), vec![push(7_000, 2)]);
     assert!(!contradicted.changed && contradicted.signals.is_empty());
@@ -64,7 +64,7 @@ fn a_push_that_names_what_the_answer_leaves_out_does_not_contradict_it() {
     for (known, pushed) in [(&named, &unnamed), (&unnamed, &named)] {
         let (state, _) = one_by_one(&[made::stated(Rank::Fetched(at(1)), known.clone())]);
         let push = fact(made::stated(Rank::Pushed(at(2)), pushed.clone()));
-        let after = absorb(state, &subject(), vec![push], Contradiction::Ask, published_at(NOW)).expect("a state");
+        let after = absorb(state, &subject(), vec![push], Contradiction::Fetch, published_at(NOW)).expect("a state");
         assert!(after.unsettled.is_empty() && after.signals.is_empty(), "{after:?}");
     }
 }

@@ -28,7 +28,7 @@ proptest! {
     ) {
         let batches: Vec<Vec<Fact>> = shuffled.chunks(size).map(|some| some.iter().cloned().map(fact).collect()).collect();
         let (one, _) = one_by_one(&facts);
-        let (other, _) = absorbed(&batches, Contradiction::Ask);
+        let (other, _) = absorbed(&batches, Contradiction::Fetch);
         prop_assert_eq!(published_terms(&one.unwrap()), published_terms(&other.unwrap()));
     }
 
@@ -57,7 +57,7 @@ proptest! {
         let mut newest: Option<&DispatchFact> = None;
         for stated in &facts {
             let facts = vec![fact(stated.clone())];
-            let after = absorb(state, &subject(), facts, Contradiction::Ask, published_at(NOW)).unwrap();
+            let after = absorb(state, &subject(), facts, Contradiction::Fetch, published_at(NOW)).unwrap();
             let rank = stated.rank;
             if newest.is_none_or(|newest| rank > newest.rank || (rank == newest.rank && !stated.terms.authorized)) {
                 newest = Some(stated);
@@ -86,7 +86,7 @@ proptest! {
         let state = state.unwrap();
         for again in shuffled {
             let Absorbed { state: after, changed, signals, unsettled, .. } =
-                absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Ask, published_at(NOW)).unwrap();
+                absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Fetch, published_at(NOW)).unwrap();
             prop_assert!(!changed && signals.is_empty() && unsettled.is_empty());
             prop_assert_eq!(after.published(), state.published());
         }
@@ -101,7 +101,7 @@ proptest! {
             Rank::Numbered(number, _) => Rank::Numbered(number, at(minutes)),
             _ => Rank::Fetched(at(minutes)),
         };
-        let after = absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Ask, published_at(NOW)).unwrap();
+        let after = absorb(Some(state.clone()), &subject(), vec![fact(again)], Contradiction::Fetch, published_at(NOW)).unwrap();
         if state.holds_the_same_as(&after.state) {
             prop_assert!(after.signals.is_empty());
             prop_assert_eq!(after.state.published(), state.published());

@@ -44,7 +44,7 @@ fn a_dispatch_that_is_on_is_published_once_as_the_first_version() {
         Some(state.clone()),
         &Subject::from_stored("voltus-prod/dkmq"),
         vec![fetched(2, "16:46:00", cancelled)],
-        Contradiction::Ask,
+        Contradiction::Fetch,
         newer("16:46:00"),
     );
     assert_eq!(stated(&after.unwrap().signals[0]).0, "voltus-prod/dkmq#1701432000000.2");
@@ -73,7 +73,7 @@ fn what_is_over_or_withdrawn_is_not_published_again_unless_it_was_never_sent() {
             Some(anew(&state, "voltus-prod/dkmq", &[], "17:30:00").0),
             &subject,
             repeated,
-            Contradiction::Ask,
+            Contradiction::Fetch,
             newer("17:31:00"),
         );
         let next = next.unwrap();
@@ -113,8 +113,13 @@ fn events_that_were_never_sent_keep_their_order_and_their_text() {
     }
     assert_eq!((after.version, after.epoch), (2, Epoch::from(1_701_432_000_000)));
     // Events seen before are still known.
-    let again =
-        absorb(Some(after), &Subject::account("openvolt-prod"), vec![event(1)], Contradiction::Ask, newer("16:46:00"));
+    let again = absorb(
+        Some(after),
+        &Subject::account("openvolt-prod"),
+        vec![event(1)],
+        Contradiction::Fetch,
+        newer("16:46:00"),
+    );
     assert_eq!(again.unwrap().signals, []);
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn play(facts: impl IntoIterator<Item = (&'static str, Fact)>) -> (St
     let mut signals = Vec::new();
     for (time, fact) in facts {
         let subject = fact.subject.clone();
-        let after = absorb(state, &subject, vec![fact], Contradiction::Ask, published_at(at(time))).expect("a state");
+        let after = absorb(state, &subject, vec![fact], Contradiction::Fetch, published_at(at(time))).expect("a state");
         signals.extend(after.signals);
         state = Some(after.state);
     }

@@ -71,7 +71,7 @@ pub(crate) fn record(id: &str, terms: impl IntoIterator<Item = DispatchTerms>) -
             limit_bytes: usize::MAX,
             traceparent: None,
         };
-        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
+        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Fetch, publication).expect("absorbed");
         let step = Step {
             subject: &subject,
             delivery: DELIVERY,

@@ -72,7 +72,7 @@ impl<P: Ports> Hydrate<'_, P> {
     ) -> Result<Settled, Failure> {
         let storage = |error: PortError| self.storage(&error);
         let epoch = self.table.epoch(self.host.now()).await.map_err(storage)?;
-        let contradiction = if brought.by == By::Webhook { Contradiction::Ask } else { Contradiction::TakeLatest };
+        let contradiction = if brought.by == By::Webhook { Contradiction::Fetch } else { Contradiction::TakeLatest };
         let publishing = Hop::after(brought.traceparent, self.host);
         let mut settling = Settling { facts, diagnostics: Vec::new(), contradiction, asked: None, publishing };
         let mut unchanged = None;

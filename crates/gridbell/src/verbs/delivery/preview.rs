@@ -129,7 +129,7 @@ fn of_facts(subject: &Subject, record: Option<SubjectRecord>, facts: Vec<Fact>, 
     let state = record.map(|record| record.state);
     let epoch = state.as_ref().map_or_else(|| Epoch::at(now), |state| state.epoch);
     let publication = Publication { epoch, now, limit_bytes: SIGNAL_LIMIT_BYTES, traceparent: None };
-    let Some(absorbed) = absorb(state, subject, facts, Contradiction::Ask, publication) else {
+    let Some(absorbed) = absorb(state, subject, facts, Contradiction::Fetch, publication) else {
         return format!("{subject}: nothing");
     };
     if !absorbed.unsettled.is_empty() {

@@ -159,7 +159,7 @@ pub(crate) mod tests {
         let now = at("00:00");
         let epoch = dispatch::Epoch::at(now);
         let publication = dispatch::Publication { epoch, now, limit_bytes: usize::MAX, traceparent: None };
-        let absorbed = absorb(None, &subject, vec![fact], Contradiction::Ask, publication).expect("a state");
+        let absorbed = absorb(None, &subject, vec![fact], Contradiction::Fetch, publication).expect("a state");
         let step = Step {
             subject: &subject,
             delivery: "d-1",

@@ -86,7 +86,7 @@ pub(super) fn record(wanted: &Wanted<'_>, stated: impl IntoIterator<Item = Dispa
         let state = record.as_ref().map(|record| record.state.clone());
         let publication =
             Publication { epoch: Epoch::at(at("00:00:00")), now, limit_bytes: usize::MAX, traceparent: None };
-        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Ask, publication).expect("absorbed");
+        let absorbed = absorb(state, &subject, vec![fact], Contradiction::Fetch, publication).expect("absorbed");
         let deadlines = Deadlines { acknowledge: true, ..Deadlines::default() };
         let step = Step {
             subject: &subject,
