@@ -43,12 +43,6 @@ impl EventVersion {
     pub fn whole(self) -> Self {
         Self { part: 0, ..self }
     }
-
-    /// The version with its last possible part: no part of the same version is newer.
-    #[must_use]
-    pub fn to_its_end(self) -> Self {
-        Self { part: u32::MAX, ..self }
-    }
 }
 
 impl fmt::Display for EventVersion {
