@@ -151,3 +151,15 @@ fn a_call_that_fails_anywhere_loses_no_event_and_no_order() {
         }
     }
 }
+
+#[test]
+fn a_dispatch_that_is_published_again_in_a_newer_epoch_is_not_at_risk() {
+    let news = Output { types: Some(vec!["*.scheduled.*".to_owned()]), ..output(http()) };
+    let sim = with(42, false, &[("news", news)]);
+    cancels(&sim, 0);
+    announces(&sim, 1, 6);
+    sim.begin_epoch();
+    run_for(&sim, 120);
+    assert_eq!(sim.arrived("news").last().map(|event| event.head.version.sequence), Some(1));
+    assert_eq!(risks(&sim), [""; 0]);
+}
