@@ -46,6 +46,10 @@ impl<P: Ports> Courier<'_, P> {
                 Front::Ready(body) => {
                     let sending = Sending { name: named.name, output: named.output, head: &front.head, body: &body };
                     let within = LONGEST.min(self.left() - TO_STORE);
+                    if !within.is_positive() {
+                        // Its text was read slowly.
+                        return self.put_back(lane, &by, self.host.now()).await;
+                    }
                     match self.targets.send(sending, within).await {
                         Ok(ack) => self.confirmed(named, lane, &by, &front.head, ack, states).await?,
                         Err(error) if error.kind == SendFailure::TooLarge && may_split(&front, SMALL_BYTES) => {

@@ -125,6 +125,16 @@ fn an_output_has_no_longer_than_the_invocation() {
 }
 
 #[test]
+fn an_output_is_not_asked_when_there_is_no_time_left_for_it() {
+    let sim = gateway(40);
+    let case = Case { left_ms: 15_500, step_ms: 2_500, ..Case::default() };
+    assert_eq!(signals(&sim, case, &[signal(DKMQ, "dispatch.updated", 1, 0)]), did([]));
+    let lane = only_lane(&sim);
+    assert_eq!((lane.claim, lane.waiting.len(), lane.failing), (None, 1, None));
+    assert!(lane.next_at.is_some(), "the sweep finds it");
+}
+
+#[test]
 fn what_cannot_be_stored_in_time_stays_in_its_queue() {
     let texts = [signal(DKMQ, "dispatch.cancelled", 1, 0), signal(DKMQ, "dispatch.updated", 2, 0)];
     let sim = gateway(40);
