@@ -24,13 +24,11 @@ pub(crate) async fn acknowledged<P: Ports>(
     let state = match ack.state {
         AckState::Failed => Some(AckState::Failed),
         AckState::Accepted | AckState::Completed => match acknowledge.table.read(&ack.subject).await? {
-            Some(record) if record.state.version == ack.version && record.state.epoch == ack.epoch => {
-                reach(outputs, config, &record).await?.acknowledged
-            }
-            _ => None,
+            Some(record) => reach(outputs, config, &record).await?.acknowledged,
+            None => None,
         },
     };
-    // A superseded version needs no acknowledgement, and other outputs may still have to answer.
+    // Other outputs may still have to answer. What answers a superseded version is not noted.
     let Some(state) = state else { return Ok(()) };
     let said = Acknowledgement {
         dispatch: ack.subject.to_string(),

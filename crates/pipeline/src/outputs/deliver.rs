@@ -73,7 +73,12 @@ impl<P: Ports> Courier<'_, P> {
         states: &States,
     ) -> Result<Option<Lane>, PortError> {
         let sending = Sending { name: named.name, output: named.output, head: &front.head, body };
-        match self.targets.send(sending, LONGEST.min(self.left() - TO_STORE)).await {
+        let within = LONGEST.min(self.left() - TO_STORE);
+        if !within.is_positive() {
+            // Its text was read slowly.
+            return self.put_back(lane, by, self.host.now()).await.map(|()| None);
+        }
+        match self.targets.send(sending, within).await {
             Ok(ack) => self.confirmed(named, lane, by, &front.head, ack, states).await,
             Err(error) if error.kind == SendFailure::TooLarge && may_split(front, SMALL_BYTES) => {
                 self.in_parts(lane, front, SMALL_BYTES).await

@@ -43,12 +43,6 @@ impl EventVersion {
     pub fn whole(self) -> Self {
         Self { part: 0, ..self }
     }
-
-    /// The version with its last possible part: no part of the same version is newer.
-    #[must_use]
-    pub fn to_its_end(self) -> Self {
-        Self { part: u32::MAX, ..self }
-    }
 }
 
 impl fmt::Display for EventVersion {
@@ -177,5 +171,69 @@ impl OutputEvent {
         let source = head.source_name().and_then(|name| config.sources.get(name));
         head.test |= source.is_some_and(|source| source.environment == Environment::Sandbox);
         Ok(Self { head, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const WHOLE: EventVersion = EventVersion { epoch: 7, sequence: 2, part: 0 };
+    const PART: EventVersion = EventVersion { part: 3, ..WHOLE };
+
+    fn config() -> Config {
+        let source = |environment: &str| json!({ "provider": "voltus", "environment": environment, "api_key": "env:KEY", "tokens": [] });
+        let sources = json!({ "real": source("production"), "sandbox": source("sandbox") });
+        let contacts = json!({ "email": ["grid-duty@example.com"], "from": "gridbell@example.com" });
+        Config::parse(&json!({ "sources": sources, "contacts": contacts }).to_string()).unwrap()
+    }
+
+    fn head(source: &str, kind: &str, dispatch: &Value) -> EventHead {
+        let event = json!({
+            "id": "s/a#7.2", "source": source, "type": kind, "subject": "s/a", "time": "2023-12-01T16:40:00Z",
+            "epoch": "7", "sequence": "2", "data": { "dispatch": dispatch },
+        });
+        OutputEvent::parse(event.to_string(), &config()).unwrap().head
+    }
+
+    #[test]
+    fn a_version_reads_back_with_its_part() {
+        for (version, text, json) in [
+            (WHOLE, "7.2", json!({ "epoch": 7, "sequence": 2 })),
+            (PART, "7.2.3", json!({ "epoch": 7, "sequence": 2, "part": 3 })),
+        ] {
+            assert_eq!((version.to_string().as_str(), json!(version)), (text, json.clone()));
+            assert_eq!(serde_json::from_value::<EventVersion>(json).unwrap(), version);
+        }
+        assert_eq!(PART.whole(), WHOLE);
+    }
+
+    #[test]
+    fn a_part_is_known_from_its_numbers() {
+        let part = |dispatch: &Value| head("/gridbell/real", "gridbell.dispatch.updated.v1", dispatch).part();
+        assert_eq!(part(&json!({ "part": 3, "parts": 4 })), Some(Part { number: 3, of: 4 }));
+        assert_eq!(part(&json!({ "parts": 4 })), None);
+        assert_eq!(part(&json!(null)), None);
+    }
+
+    #[test]
+    fn what_comes_from_a_sandbox_is_a_test() {
+        let is_test = |source: &str, said: bool| head(source, "gridbell.x.v1", &json!({ "test": said })).test;
+        assert!(is_test("/gridbell/sandbox", false) && is_test("/gridbell/real", true));
+        assert!(!is_test("/gridbell/real", false) && !is_test("/gridbell", false));
+    }
+
+    #[test]
+    fn a_newer_version_replaces_all_but_a_cancel_and_an_end() {
+        let is = |kind: &str| {
+            let head = head("/gridbell/real", kind, &json!(null));
+            (head.is_dispatch(), head.is_replaceable())
+        };
+        assert_eq!(is("gridbell.dispatch.updated.v1"), (true, true));
+        assert_eq!(is("gridbell.dispatch.cancelled.v1"), (true, false));
+        assert_eq!(is("gridbell.dispatch.ended.v1"), (true, false));
+        assert_eq!(is("gridbell.account.changed.v1"), (false, false));
     }
 }

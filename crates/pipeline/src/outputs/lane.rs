@@ -429,3 +429,6 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,9 @@ impl<'a> Published<'a> {
 
 /// The type of the signal that published the current version.
 fn kind_of(record: &SubjectRecord, status: Status) -> String {
-    let published = record.history.iter().rev().find_map(|event| match &event.event {
+    // Sequences count from 1 again in each epoch.
+    let mut of_epoch = record.history.iter().rev().take_while(|event| !matches!(event.event, Event::EpochBegan { .. }));
+    let published = of_epoch.find_map(|event| match &event.event {
         Event::Published { signal, sequence, .. } if *sequence == record.state.version => Some(signal.clone()),
         _ => None,
     });

@@ -195,6 +195,69 @@ mod tests {
         assert!(!parts[0].contains("nnn") && parts[0].len() <= 400);
     }
 
+    fn with_detail(bytes: usize) -> Value {
+        let mut event: Value = serde_json::from_str(&event(&json!([{ "id": "m-1" }]), None)).unwrap();
+        // Two quotes are part of it.
+        event["data"]["dispatch"]["details"]["long"] = json!("d".repeat(bytes - 2));
+        event
+    }
+
+    #[test]
+    fn long_details_are_left_out_if_they_take_half_of_the_room() {
+        let check = |bytes: usize, share: usize, is_left_out: bool| {
+            let event = with_detail(bytes);
+            let mut head = event.clone();
+            head["data"]["dispatch"]["targets"].take();
+            let limit_bytes = Head::new(head).unwrap().bytes() * 2 - share;
+            let parts = split(&[event.to_string()], limit_bytes).unwrap();
+            assert_eq!(!parts[0].contains("ddd"), is_left_out, "{bytes} {share}");
+            assert!(parts[0].contains("short"));
+        };
+        check(LONG_DETAIL_BYTES + 1, 0, false);
+        check(LONG_DETAIL_BYTES + 1, 2, true);
+        check(LONG_DETAIL_BYTES, 2, false);
+    }
+
+    #[test]
+    fn what_fits_after_all_is_no_part() {
+        let parts = split(&[event(&json!([{ "id": "m-1" }]), Some((1, 2)))], 1_000).unwrap();
+        let whole: Value = serde_json::from_str(&parts[0]).unwrap();
+        assert_eq!((parts.len(), &whole["id"]), (1, &json!("s/a#7.2")));
+        let dispatch = whole["data"]["dispatch"].as_object().unwrap();
+        assert!(!dispatch.contains_key("part") && !dispatch.contains_key("parts"));
+    }
+
+    #[test]
+    fn a_target_loses_only_what_it_has() {
+        let long = json!({ "id": "m-1", "name": "n".repeat(99), "effective": { "from": "now" }, "request": null });
+        let mut fitting = Vec::new();
+        let room_bytes = bytes(&json!({ "id": "m-1", "name": null, "request": null }));
+        fit(long.clone(), room_bytes, &mut fitting).unwrap();
+        assert_eq!(fitting, [json!({ "id": "m-1", "name": null, "request": null })]);
+        assert_eq!(fit(long, room_bytes - 1, &mut fitting), None);
+    }
+
+    #[test]
+    fn a_group_is_divided_to_the_last_byte() {
+        let group = |ids: &[&str]| json!({ "ids": ids, "request": null });
+        let room_bytes = bytes(&group(&["meter-1"]));
+        let mut fitting = Vec::new();
+        fit(group(&["meter-1", "meter-2"]), room_bytes, &mut fitting).unwrap();
+        assert_eq!(fitting, [group(&["meter-1"]), group(&["meter-2"])]);
+        assert_eq!(fit(group(&["meter-1", "meter-22"]), room_bytes, &mut fitting), None);
+    }
+
+    #[test]
+    fn runs_are_filled() {
+        // Each takes four bytes, with its comma.
+        let runs = |room_bytes: usize| {
+            let runs = grouped(["a", "b", "c", "d"].map(Value::from).to_vec(), room_bytes);
+            runs.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!([runs(16), runs(15), runs(8), runs(7), runs(3)].map(|runs| runs.len()), [1, 2, 2, 4, 4]);
+        assert_eq!(runs(12), [3, 1]);
+    }
+
     #[test]
     fn what_cannot_be_split_is_not_split() {
         assert_eq!(split(&[json!({ "data": { "account": {} } }).to_string()], 100), None);

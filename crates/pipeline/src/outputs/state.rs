@@ -196,6 +196,12 @@ mod tests {
     }
 
     #[test]
+    fn each_write_has_its_own_revision_and_id() {
+        let second = failing(0).following("w-1".to_owned()).following("w-2".to_owned());
+        assert_eq!((second.revision, second.write.as_str()), (2, "w-2"));
+    }
+
+    #[test]
     fn failures_at_the_same_time_count_once() {
         let attempt = |now| Attempt { detail: "no connection", retry_after_s: None, now };
         let first = failing(0).failed(attempt(NOW), |_| 0).unwrap();

@@ -1,8 +1,14 @@
 //! What counts as delivered and acknowledged by an output, and events that are too large for it.
 
 use pipeline::{
-    config::{Output, OutputTarget},
-    record::AckState,
+    config::{Config, Output, OutputTarget},
+    outputs::{
+        event::EventVersion,
+        lane::{Delivered, Lane, LaneAck},
+        reach::{reach_of, required},
+    },
+    record::{AckState, SubjectRecord},
+    timeline::Event,
 };
 use serde_json::json;
 use simulation::{Function, Reply, Simulation, TargetReply, Toxic};
@@ -150,4 +156,76 @@ fn a_call_that_fails_anywhere_loses_no_event_and_no_order() {
             assert_eq!(waiting(&sim), 0, "{number} {toxic:?}");
         }
     }
+}
+
+/// The names of the required outputs that want the current version.
+fn wanting(config: &Config, record: &SubjectRecord) -> Vec<String> {
+    required(config, record).into_iter().map(|key| key.output).collect()
+}
+
+#[test]
+fn the_type_of_the_current_version_decides_which_outputs_count() {
+    let of = |types: &str| Output { types: Some(vec![types.to_owned()]), ..output(http()) };
+    let sim = with(41, false, &[("news", of("*.scheduled.*")), ("updates", of("*.updated.*"))]);
+    announces(&sim, 0, 5);
+    assert_eq!(wanting(&sim.config, &record(&sim)), ["news"]);
+    announces(&sim, 1, 6);
+    let mut record = record(&sim);
+    assert_eq!(wanting(&sim.config, &record), ["updates"]);
+    // Of a long history only the first event and the latest are stored.
+    record.history.truncate(1);
+    assert_eq!(wanting(&sim.config, &record), ["updates"]);
+    if let Event::Published { sequence, .. } = &mut record.history[0].event {
+        *sequence = 2;
+    }
+    assert_eq!(wanting(&sim.config, &record), ["news"], "it was published as that");
+}
+
+#[test]
+fn a_dispatch_that_is_published_again_in_a_newer_epoch_is_not_at_risk() {
+    let news = Output { types: Some(vec!["*.scheduled.*".to_owned()]), ..output(http()) };
+    let sim = with(42, false, &[("news", news)]);
+    cancels(&sim, 0);
+    announces(&sim, 1, 6);
+    sim.begin_epoch();
+    run_for(&sim, 120);
+    assert_eq!(sim.arrived("news").last().map(|event| event.head.version.sequence), Some(1));
+    assert_eq!(risks(&sim), [""; 0]);
+}
+
+#[test]
+fn a_test_that_no_output_gets_is_not_at_risk() {
+    let sim = with(43, false, &[("real", Output { tests: false, ..output(http()) })]);
+    announces(&sim, 0, 5);
+    let mut record = record(&sim);
+    assert_eq!(wanting(&sim.config, &record), ["real"]);
+    record.origin.sandbox = true;
+    assert_eq!(wanting(&sim.config, &record), [""; 0]);
+    assert!(!reach_of(&sim.config, &record, &[]).is_unwanted);
+}
+
+#[test]
+fn a_newer_version_counts_and_half_a_version_does_not() {
+    let sim = gateway(44);
+    announces(&sim, 0, 5);
+    announces(&sim, 1, 6);
+    let record = record(&sim);
+    let lane = sim.lanes().remove(0);
+    let at = lane.changed_at;
+    let version =
+        |sequence: u64, part: u32| EventVersion { epoch: record.state.epoch.as_millisecond(), sequence, part };
+    let is_delivered = |version: EventVersion, is_complete: bool| {
+        let lane = Lane { delivered: Some(Delivered { version, is_complete, at }), ..lane.clone() };
+        reach_of(&sim.config, &record, &[lane]).is_delivered()
+    };
+    assert!(is_delivered(version(2, 0), true) && is_delivered(version(2, 2), true));
+    assert!(!is_delivered(version(2, 1), false) && !is_delivered(version(1, 0), true));
+    assert!(is_delivered(version(3, 1), false));
+    let acknowledged = |version: EventVersion, state: AckState| {
+        let lane = Lane { ack: Some(LaneAck { version, state, detail: None, at }), ..lane.clone() };
+        reach_of(&sim.config, &record, &[lane]).acknowledged
+    };
+    assert_eq!(acknowledged(version(2, 0), AckState::Completed), Some(AckState::Completed));
+    assert_eq!(acknowledged(version(2, 0), AckState::Failed), None);
+    assert_eq!(acknowledged(version(1, 0), AckState::Completed), None);
 }

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use pipeline::{
     config::{Output, OutputTarget, Reference, TokenHash},
-    messages::{ToCourier, to_json},
-    outputs::state::{OutputFailure, OutputState},
+    outputs::{
+        replay::{ask_to_replay, ask_to_test},
+        state::{OutputFailure, OutputState},
+    },
     ports::Outputs,
     record::AckState,
 };
 use serde_json::{Value, json};
-use simulation::{Function, Inner, Reply, Simulation, TargetReply, Times, Toxic};
+use simulation::{Function, Reply, Simulation, TargetReply, Times, Toxic};
 
 use crate::{
     common::{accepted, config, mail_subjects, thin, voltus},
@@ -72,6 +74,11 @@ fn failing(sim: &Simulation) -> Vec<String> {
 
 pub(crate) fn waiting(sim: &Simulation) -> usize {
     sim.lanes().iter().map(|lane| lane.waiting.len()).sum()
+}
+
+/// A person asks for what was kept.
+fn replay(sim: &Simulation) {
+    sim.run(Function::Courier, async |ports| ask_to_replay(ports, "gateway", None).await);
 }
 
 #[test]
@@ -244,7 +251,7 @@ fn what_fails_for_a_day_is_kept_and_can_be_replayed() {
     run_for(&sim, 120);
     assert_eq!(got(&sim, "gateway"), ["dispatch.ended 2"]);
     // A newer version has arrived, so nothing is left to be replayed.
-    sim.put(Inner::Outputs, &to_json(&ToCourier::Replay { output: "gateway".to_owned(), subject: None }).unwrap());
+    replay(&sim);
     run_for(&sim, 120);
     assert_eq!(got(&sim, "gateway"), ["dispatch.ended 2"]);
     assert!(sim.lanes().iter().all(|lane| lane.kept.is_empty()));
@@ -258,7 +265,7 @@ fn a_replay_delivers_what_was_kept_in_order() {
     cancels(&sim, 0);
     run_for(&sim, 25 * 3_600);
     sim.replies("gateway", []);
-    sim.put(Inner::Outputs, &to_json(&ToCourier::Replay { output: "gateway".to_owned(), subject: None }).unwrap());
+    replay(&sim);
     run_for(&sim, 180);
     assert_eq!(got(&sim, "gateway"), ["dispatch.cancelled 1"]);
     assert_eq!((waiting(&sim), sim.lanes()[0].kept.len()), (0, 0));
@@ -268,8 +275,7 @@ fn a_replay_delivers_what_was_kept_in_order() {
 fn a_test_of_an_output_stores_its_result() {
     let sim = gateway(13);
     let test = |id: &str| {
-        let message = ToCourier::Test { output: "gateway".to_owned(), id: id.to_owned() };
-        sim.put(Inner::Outputs, &to_json(&message).unwrap());
+        sim.run(Function::Courier, async |ports| ask_to_test(ports, "gateway", id).await);
         run_for(&sim, 5);
         sim.output_state("gateway").and_then(|state: OutputState| state.test).expect("a result")
     };
