@@ -13,6 +13,7 @@ use aws::{
 };
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -39,7 +40,8 @@ struct Table {
     calls: Arc<Mutex<Vec<String>>>,
 }
 
-async fn call(State(table): State<Table>, headers: HeaderMap, Json(request): Json<Value>) -> Response {
+async fn call(State(table): State<Table>, headers: HeaderMap, body: Bytes) -> Response {
+    let request: Value = serde_json::from_slice(&body).unwrap();
     let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     table.calls.lock().unwrap().push(operation.clone());
     // The other marks gather meanwhile.
@@ -55,13 +57,11 @@ async fn call(State(table): State<Table>, headers: HeaderMap, Json(request): Jso
         _ if is_changed(&statement["Parameters"][1]) => json!({ "Error": { "Code": "ConditionalCheckFailed" } }),
         _ => json!({}),
     };
-    match table.batches {
-        Batches::Denied => error("AccessDeniedException"),
-        _ => {
-            let responses: Vec<Value> = request["Statements"].as_array().unwrap().iter().map(run).collect();
-            Json(json!({ "Responses": responses })).into_response()
-        }
+    if matches!(table.batches, Batches::Denied) {
+        return error("AccessDeniedException");
     }
+    let responses: Vec<Value> = request["Statements"].as_array().unwrap().iter().map(run).collect();
+    Json(json!({ "Responses": responses })).into_response()
 }
 
 /// Marks `s/0` to `s/4` at the same time; returns the results and the calls.
