@@ -50,7 +50,7 @@ const OF_COURIER: [&str; 9] = [
 ];
 
 pub(super) const CHECKS: &[Check] = &[Check {
-    name: "without a courier nothing of it exists, and nobody may use it",
+    name: "without a courier nothing of it exists, and no role may use it",
     run: courier,
     saboteurs: || {
         vec![
