@@ -49,7 +49,7 @@ impl<P: Ports> Courier<'_, P> {
                     let EventHead { id, traceparent, .. } = &front.head;
                     let source = front.head.source_name().unwrap_or_default();
                     let span = Hop::after(*traceparent, self.host).span("deliver", source, id);
-                    self.attempt(named, lane, &by, (&front, &body), states).instrument(span).await?
+                    self.attempt(named, lane, &by, &front, &body, states).instrument(span).await?
                 }
                 Front::Split(limit_bytes) => self.in_parts(lane, &front, limit_bytes).await?,
                 Front::Incomplete => return self.put_back(lane, &by, self.host.now() + LONGEST).await,
@@ -69,7 +69,8 @@ impl<P: Ports> Courier<'_, P> {
         named: Named<'_>,
         lane: Lane,
         by: &str,
-        (front, body): (&WaitingEvent, &str),
+        front: &WaitingEvent,
+        body: &str,
         states: &States,
     ) -> Result<Option<Lane>, PortError> {
         let sending = Sending { name: named.name, output: named.output, head: &front.head, body };
