@@ -139,9 +139,9 @@ async fn run() -> Result<()> {
         Some(Verb::Gate(gate)) => gate::run(gate).await,
         Some(Verb::Top(top)) => top::run(&top),
         Some(Verb::Active(options)) => {
-            let (scene, artifacts) = (Scene::set().await?, options.binaries.find()?);
+            let artifacts = options.binaries.find()?;
             for sites in options.sites {
-                let costs = active::measure(&scene, &artifacts, sites, (&options.counts, options.webhooks)).await?;
+                let costs = active::measure(&artifacts, sites, (&options.counts, options.webhooks)).await?;
                 show(&format!("Sites: {sites:?}").to_lowercase(), &active::table(&costs))?;
             }
             Ok(())

@@ -48,99 +48,129 @@ pub(crate) struct Cost {
     bytes: f64,
 }
 
-/// Measures `webhooks` webhooks, one after the other, at each number of active dispatches, in rising order.
+/// A number of active dispatches with stand-ins and functions of its own.
+struct Beside {
+    scene: Scene,
+    receiver: Instance,
+    hydrator: Instance,
+    sites: Sites,
+    active: usize,
+    cpu: Duration,
+    calls: Vec<Call>,
+}
+
+/// Measures `webhooks` webhooks at each number of active dispatches. They take turns webhook by webhook, since the speed
+/// of a machine changes from one minute to the next.
 pub(crate) async fn measure(
-    scene: &Scene,
     artifacts: &[Artifact],
     sites: Sites,
     (counts, webhooks): (&[usize], usize),
 ) -> Result<Vec<Cost>> {
     ensure!(counts.is_sorted() && counts.first().is_some_and(|least| *least >= TURNS), "from {TURNS} on, rising");
     let find = |name: &str| artifacts.iter().find(|artifact| artifact.name == name).context("a binary is missing");
-    let valgrind = instructions::valgrind();
-    scene.aws.reset();
-    let mut receiver = start(find("receiver")?, scene).await?;
-    let mut hydrator = start(find("hydrator")?, scene).await?;
-    let id = |number: usize| match sites {
-        Sites::Separate => format!("own{number:06}"),
-        Sites::Same => format!("same{number:06}"),
-    };
-    let bar = ProgressBar::new(counts.last().map_or(0, |most| *most as u64));
-    let (mut costs, mut active) = (Vec::new(), 0);
-    for count in counts {
-        while active < *count {
-            let new: Vec<String> = (active..*count).take(BATCH).map(id).collect();
-            active += new.len();
-            deliver(scene, (&mut receiver, &mut hydrator), "dispatch.create", &new).await?;
-            bar.set_position(active as u64);
-        }
-        let mut cost = beside(scene, (&mut receiver, &mut hydrator), (active, webhooks), &id).await?;
-        if let Some(valgrind) = &valgrind {
-            let latest = |turn: usize| id(active - TURNS + turn % TURNS);
-            cost.instructions =
-                Some(instructions_of(scene, (&mut receiver, find("hydrator")?), valgrind, latest).await?);
-        }
-        costs.push(cost);
+    let (receiver, hydrator) = (find("receiver")?, find("hydrator")?);
+    let bar = ProgressBar::new(counts.iter().sum::<usize>() as u64);
+    let mut all = Vec::new();
+    for active in counts {
+        let scene = Scene::set().await?;
+        let (receiver, hydrator) = (start(receiver, &scene).await?, start(hydrator, &scene).await?);
+        let mut beside =
+            Beside { scene, receiver, hydrator, sites, active: *active, cpu: Duration::ZERO, calls: Vec::new() };
+        beside.fill(&bar).await?;
+        all.push(beside);
     }
     bar.finish_and_clear();
+    tokio::time::sleep(QUIET).await;
+    for beside in &mut all {
+        // The hydrator reads the earlier changes.
+        beside.update(0).await?;
+    }
+    for turn in 0..webhooks {
+        for beside in &mut all {
+            beside.measured(turn).await?;
+        }
+    }
+    let valgrind = instructions::valgrind();
+    let mut costs = Vec::new();
+    for mut beside in all {
+        let instructions = match &valgrind {
+            Some(valgrind) => Some(beside.instructions(hydrator, valgrind).await?),
+            None => None,
+        };
+        costs.push(beside.cost(webhooks, instructions)?);
+    }
     Ok(costs)
 }
 
-async fn beside(
-    scene: &Scene,
-    (receiver, hydrator): (&mut Instance, &mut Instance),
-    (active, webhooks): (usize, usize),
-    id: &impl Fn(usize) -> String,
-) -> Result<Cost> {
-    tokio::time::sleep(QUIET).await;
-    // The hydrator reads the earlier changes.
-    scene.voltus.modify(&id(active - TURNS));
-    deliver(scene, (receiver, hydrator), "dispatch.update", &[id(active - TURNS)]).await?;
-    let (mut calls, mut cpu) = (Vec::new(), Duration::ZERO);
-    for turn in 0..webhooks {
-        let dispatch = id(active - TURNS + turn % TURNS);
-        scene.voltus.modify(&dispatch);
-        let before = hydrator.cpu()?;
-        scene.aws.take_calls();
-        deliver(scene, (receiver, hydrator), "dispatch.update", &[dispatch]).await?;
-        cpu += hydrator.cpu()?.saturating_sub(before);
-        // Includes the receiver's one call.
-        calls.extend(
-            scene.aws.take_calls().into_iter().filter(|call| call.capacity.writes + call.capacity.half_reads > 0),
-        );
-    }
-    #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
-    let each = |of: fn(&Call) -> usize| calls.iter().map(of).sum::<usize>() as f64 / webhooks as f64;
-    Ok(Cost {
-        active,
-        cpu: cpu / u32::try_from(webhooks)?,
-        instructions: None,
-        calls: each(|_| 1),
-        read_units: each(|call| call.capacity.half_reads) / 2.0,
-        write_units: each(|call| call.capacity.writes),
-        bytes: each(|call| call.bytes),
-    })
-}
-
-/// Counts the instructions of one webhook, from two processes that handle different numbers of webhooks.
-async fn instructions_of(
-    scene: &Scene,
-    (receiver, hydrator): (&mut Instance, &Artifact),
-    valgrind: &Path,
-    latest: impl Fn(usize) -> String,
-) -> Result<u64> {
-    let mut totals = [0; 2];
-    for (total, webhooks) in totals.iter_mut().zip(COUNTED) {
-        let (mut counted, file) = instructions::start(scene, hydrator, valgrind).await?;
-        for turn in 0..webhooks {
-            let dispatch = latest(turn);
-            scene.voltus.modify(&dispatch);
-            deliver(scene, (receiver, &mut counted), "dispatch.update", &[dispatch]).await?;
+impl Beside {
+    fn id(&self, number: usize) -> String {
+        match self.sites {
+            Sites::Separate => format!("own{number:06}"),
+            Sites::Same => format!("same{number:06}"),
         }
-        counted.end().await?;
-        *total = instructions::total_of(&file)?;
     }
-    Ok(totals[1].saturating_sub(totals[0]) / (COUNTED[1] - COUNTED[0]) as u64)
+
+    /// Creates the dispatches.
+    async fn fill(&mut self, bar: &ProgressBar) -> Result<()> {
+        for first in (0..self.active).step_by(BATCH) {
+            let new: Vec<String> = (first..self.active).take(BATCH).map(|number| self.id(number)).collect();
+            deliver(&self.scene, (&mut self.receiver, &mut self.hydrator), "dispatch.create", &new).await?;
+            bar.inc(new.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// The dispatch of that turn, changed at the provider.
+    fn changed(&self, turn: usize) -> String {
+        let dispatch = self.id(self.active - TURNS + turn % TURNS);
+        self.scene.voltus.modify(&dispatch);
+        dispatch
+    }
+
+    async fn update(&mut self, turn: usize) -> Result<()> {
+        let dispatch = self.changed(turn);
+        deliver(&self.scene, (&mut self.receiver, &mut self.hydrator), "dispatch.update", &[dispatch]).await
+    }
+
+    async fn measured(&mut self, turn: usize) -> Result<()> {
+        let before = self.hydrator.cpu()?;
+        self.scene.aws.take_calls();
+        self.update(turn).await?;
+        self.cpu += self.hydrator.cpu()?.saturating_sub(before);
+        // Without the receiver's one call.
+        let calls = self.scene.aws.take_calls().into_iter();
+        self.calls.extend(calls.filter(|call| call.capacity.writes + call.capacity.half_reads > 0));
+        Ok(())
+    }
+
+    fn cost(&self, webhooks: usize, instructions: Option<u64>) -> Result<Cost> {
+        #[expect(clippy::cast_precision_loss, reason = "values of some thousands")]
+        let each = |of: fn(&Call) -> usize| self.calls.iter().map(of).sum::<usize>() as f64 / webhooks as f64;
+        Ok(Cost {
+            active: self.active,
+            cpu: self.cpu / u32::try_from(webhooks)?,
+            instructions,
+            calls: each(|_| 1),
+            read_units: each(|call| call.capacity.half_reads) / 2.0,
+            write_units: each(|call| call.capacity.writes),
+            bytes: each(|call| call.bytes),
+        })
+    }
+
+    /// Counts the instructions of one webhook, from two processes that handle different numbers of webhooks.
+    async fn instructions(&mut self, hydrator: &Artifact, valgrind: &Path) -> Result<u64> {
+        let mut totals = [0; 2];
+        for (total, webhooks) in totals.iter_mut().zip(COUNTED) {
+            let (mut counted, file) = instructions::start(&self.scene, hydrator, valgrind).await?;
+            for turn in 0..webhooks {
+                let dispatch = self.changed(turn);
+                deliver(&self.scene, (&mut self.receiver, &mut counted), "dispatch.update", &[dispatch]).await?;
+            }
+            counted.end().await?;
+            *total = instructions::total_of(&file)?;
+        }
+        Ok(totals[1].saturating_sub(totals[0]) / (COUNTED[1] - COUNTED[0]) as u64)
+    }
 }
 
 /// Sends a webhook for each dispatch through both functions. Each must lead to one signal.

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 
 use serde_json::Value;
 
-use super::{expression::Item, tables::Index};
+use super::{expression::Item, indexes::Index};
 
 const WRITE_UNIT_BYTES: usize = 1_024;
 const READ_UNIT_BYTES: usize = 4_096;
@@ -79,7 +79,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::stub::tables::INDEXES;
+    use crate::stub::indexes::INDEXES;
 
     fn item(value: &Value) -> Item {
         value.as_object().cloned().unwrap()

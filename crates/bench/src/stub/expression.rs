@@ -54,6 +54,27 @@ pub(crate) fn updated(update: &str, request: &Value, item: &Item) -> Result<Item
     Ok(next)
 }
 
+/// The condition of a query: the hash key's value, and perhaps a comparison of the range key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeyCondition {
+    /// The hash key and its value.
+    pub(super) hash: (String, String),
+    /// The range key, `=`, `<`, `<=`, `>` or `>=`, and the value.
+    pub(super) range: Option<(String, String, String)>,
+}
+
+impl KeyCondition {
+    /// Reads a `KeyConditionExpression` with the request's names and values. All keys are strings.
+    pub(super) fn new(condition: &str, request: &Value) -> Result<Self> {
+        let mut reader = Reader { tokens: tokens(condition), request };
+        let (name, sign, value) = reader.comparison()?;
+        ensure!(sign == "=", "the hash key is compared by {sign}");
+        let range = if reader.took("AND") { Some(reader.comparison()?) } else { None };
+        ensure!(reader.tokens.is_empty(), "{:?} was not expected", reader.tokens);
+        Ok(Self { hash: (name, value), range })
+    }
+}
+
 struct Reader<'a> {
     tokens: VecDeque<&'a str>,
     request: &'a Value,
@@ -125,6 +146,14 @@ impl<'a> Reader<'a> {
             ">=" => Ok(order != Ordering::Less),
             other => bail!("{other} is no comparison that is played here"),
         }
+    }
+
+    /// A key, a sign and a string.
+    fn comparison(&mut self) -> Result<(String, String, String)> {
+        let (name, sign, value) = (self.name()?, self.take()?, self.value()?);
+        ensure!(["=", "<", "<=", ">", ">="].contains(&sign), "{sign} is no comparison of keys that is played here");
+        let value = value.get("S").and_then(Value::as_str).context("the key is no string")?;
+        Ok((name, sign.to_owned(), value.to_owned()))
     }
 
     /// A name in brackets.
@@ -214,6 +243,19 @@ mod tests {
         check("contains(at, :t) OR size(gone) < :r", false);
         for unknown in ["begins_with(at, :t)", "at BETWEEN :t AND :t", "NOT at = :t", "#r = :none", "at = :t :t"] {
             assert!(holds(unknown, &request(), &item).is_err(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn conditions_of_keys() {
+        let read = |condition: &str| KeyCondition::new(condition, &request());
+        let hash = || ("at".to_owned(), "b".to_owned());
+        assert_eq!(read("at = :t").unwrap(), KeyCondition { hash: hash(), range: None });
+        let range = Some(("revision".to_owned(), ">=".to_owned(), "b".to_owned()));
+        assert_eq!(read("at = :t AND #r >= :t").unwrap(), KeyCondition { hash: hash(), range });
+        for unknown in ["at < :t", "at = :one", "at = :t OR #r = :t", "at = :t AND #r BETWEEN :t AND :t", "at = :t :t"]
+        {
+            assert!(read(unknown).is_err(), "{unknown}");
         }
     }
 

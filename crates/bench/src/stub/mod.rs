@@ -4,6 +4,7 @@
 mod capacity;
 mod expression;
 mod gateway;
+mod indexes;
 mod provider;
 mod tables;
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     capacity::{Capacity, size},
-    expression::{Item, holds, updated},
+    expression::{Item, KeyCondition, holds, updated},
+    indexes::{Entries, Index, of_table},
 };
 
 /// A call that DynamoDB would refuse.
@@ -26,65 +27,11 @@ impl From<anyhow::Error> for Refusal {
     }
 }
 
-/// A sparse index: it contains the items that have its hash key.
-#[derive(Debug)]
-pub(super) struct Index {
-    table: &'static str,
-    name: &'static str,
-    hash: &'static str,
-    range: &'static str,
-    /// The attributes besides the keys.
-    included: &'static [&'static str],
-}
-
-/// The indexes in `infra/template.yaml`.
-pub(super) const INDEXES: [Index; 9] = [
-    Index { table: "dispatches", name: "unsent", hash: "unsent", range: "changed_at", included: &[] },
-    Index { table: "dispatches", name: "due", hash: "due", range: "due_at", included: &[] },
-    Index {
-        table: "dispatches",
-        name: "active",
-        hash: "active",
-        range: "until",
-        included: &["full_key", "summary", "summary_of", "summary_set"],
-    },
-    Index {
-        table: "dispatches",
-        name: "changes",
-        hash: "changed_in",
-        range: "changed_at",
-        included: &["full_key", "version", "active", "summary", "summary_of", "summary_set"],
-    },
-    Index { table: "deliveries", name: "watched", hash: "watched", range: "watched_at", included: &["condition"] },
-    Index { table: "deliveries", name: "events", hash: "incident", range: "watched_at", included: &["news"] },
-    Index { table: "alerts", name: "open", hash: "open", range: "opened_at", included: &[] },
-    Index { table: "alerts", name: "waiting", hash: "waiting_in", range: "sorts_by", included: &[] },
-    Index { table: "outputs", name: "waiting", hash: "waiting_for", range: "next_at", included: &["summary"] },
-];
-
-impl Index {
-    /// The index entry of an item; none if the item is not in the index.
-    pub(super) fn entry(&self, item: &Item) -> Option<Item> {
-        // The item must have both keys.
-        item.get(self.hash).and(item.get(self.range))?;
-        let names = [primary(self.table).ok()?, self.hash, self.range].into_iter().chain(self.included.iter().copied());
-        Some(names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
-    }
-
-    /// Whether the two entries of one item have different keys.
-    pub(super) fn is_moved(&self, before: &Item, after: &Item) -> bool {
-        [self.hash, self.range].into_iter().any(|key| before.get(key) != after.get(key))
-    }
-}
-
-fn of_table(table: &str) -> impl Iterator<Item = &'static Index> {
-    INDEXES.iter().filter(move |index| index.table == table)
-}
-
 /// Items by table, then by key.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     items: BTreeMap<String, BTreeMap<String, Item>>,
+    entries: Entries,
     consumed: Capacity,
 }
 
@@ -162,6 +109,9 @@ impl Tables {
         let permitted = permitted(request, known.as_ref());
         self.consumed += Capacity::of_write(&indexes, known.as_ref(), after.as_ref(), permitted.is_ok());
         permitted?;
+        for index in indexes {
+            self.entries.update(index, &key, known.as_ref(), after.as_ref());
+        }
         match &after {
             Some(item) => drop(items.insert(key, item.clone())),
             None => drop(items.remove(&key)),
@@ -175,24 +125,12 @@ impl Tables {
         let name = request.get("IndexName").and_then(Value::as_str).context("only indexes are queried here")?;
         let index = of_table(table).find(|index| index.name == name).with_context(|| format!("no index {name}"))?;
         let condition = request.get("KeyConditionExpression").and_then(Value::as_str).context("no key condition")?;
-        let mut found: Vec<(String, Item)> = Vec::new();
-        for item in self.items.get(table).into_iter().flat_map(BTreeMap::values) {
-            // Checks the item before it copies the entry: most of the thousands do not match.
-            let is_in = item.contains_key(index.hash) && item.contains_key(index.range);
-            if is_in
-                && holds(condition, request, item)?
-                && let Some(entry) = index.entry(item)
-            {
-                found.push((text(&entry, index.range).unwrap_or_default(), entry));
-            }
-        }
-        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut found = self.entries.query(index, &KeyCondition::new(condition, request)?)?;
         if request.get("ScanIndexForward").and_then(Value::as_bool) == Some(false) {
             found.reverse();
         }
-        let items: Vec<&Item> = found.iter().map(|(_, item)| item).collect();
-        self.consumed += Capacity::of_read(items.iter().map(|item| size(item)).sum(), false);
-        Ok(json!({ "Items": items, "Count": items.len(), "ScannedCount": items.len() }))
+        self.consumed += Capacity::of_read(found.iter().map(|entry| size(entry)).sum(), false);
+        Ok(json!({ "Items": found, "Count": found.len(), "ScannedCount": found.len() }))
     }
 }
 
@@ -250,7 +188,7 @@ fn name(request: &Value) -> Result<&str> {
 }
 
 /// The primary keys in `infra/template.yaml`.
-fn primary(table: &str) -> Result<&'static str> {
+pub(super) fn primary(table: &str) -> Result<&'static str> {
     match table {
         "dispatches" => Ok("subject"),
         "deliveries" => Ok("delivery"),
@@ -260,7 +198,8 @@ fn primary(table: &str) -> Result<&'static str> {
     }
 }
 
-fn text(item: &Item, name: &str) -> Option<String> {
+/// A string attribute.
+pub(super) fn text(item: &Item, name: &str) -> Option<String> {
     item.get(name)?.get("S")?.as_str().map(str::to_owned)
 }
 
