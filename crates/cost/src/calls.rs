@@ -41,8 +41,8 @@ pub const STEPS: [Step; 17] = [
     },
     Step {
         what: "an unchanged redelivery of it",
-        alone: Count { writes: 1, logged: 432, ..NOTHING },
-        ten: Some(Count { writes: 10, logged: 2757, ..NOTHING }),
+        alone: Count { half_reads: 2, logged: 432, ..NOTHING },
+        ten: Some(Count { half_reads: 20, logged: 2757, ..NOTHING }),
     },
     Step {
         what: "an update",

@@ -45,7 +45,7 @@ const ROLES: [(&str, &[Grant]); 6] = [
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
                 &["DispatchesTable"],
             ),
-            (&["dynamodb:PartiQLUpdate"], &["DispatchesTable"]),
+            (&["dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"], &["DispatchesTable"]),
             (&["dynamodb:Query"], &["${DispatchesTable.Arn}/index/active", "${DispatchesTable.Arn}/index/changes"]),
             (
                 &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],

@@ -21,4 +21,5 @@ pub use outputs::{event_texts, outputs};
 pub use queues::{delays, depths, fifo, mail, messages, redrive, shortened, unverified, verify_sender, visibility};
 pub use reader::{Queue, Reader, SqsReader, Taken};
 pub use resources::Resources;
+pub use samples::record;
 pub use tables::{epoch, large, pages, records};

@@ -24,7 +24,7 @@ fn origin(subject: &Subject) -> Origin {
 }
 
 /// A dispatch over this many meters, with its first signal in the outbox.
-pub(super) fn record(subject: &Subject, write: &str, meters: usize, now: Timestamp) -> SubjectRecord {
+pub fn record(subject: &Subject, write: &str, meters: usize, now: Timestamp) -> SubjectRecord {
     let target = |n: usize| Target {
         // As random as real ids.
         id: fifo_id(&format!("{n} ").repeat(2)),

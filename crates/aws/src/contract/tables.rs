@@ -145,6 +145,9 @@ pub async fn pages(table: &impl Dispatches) {
     });
     let written: Vec<_> = written.buffer_unordered(16).collect().await;
     assert!(written.into_iter().all(|written| written.is_ok()));
+    let again: Vec<SubjectRecord> = subjects.iter().take(20).map(record).collect();
+    let refused = join_all(again.iter().map(|record| table.write(record, None))).await;
+    assert_eq!(refused.into_iter().map(lost).collect::<Vec<_>>(), again, "each brings its own stored record");
     let ours = |found: Vec<Subject>| -> BTreeSet<Subject> {
         found.into_iter().filter(|subject| subjects.contains(subject)).collect()
     };

@@ -17,6 +17,7 @@ use pipeline::{
 
 use super::{
     Condition, PutError, Store,
+    inserts::Inserts,
     item::{self, Item, instant},
     large, number,
     record::{SHARDS, from_item, to_item},
@@ -36,12 +37,12 @@ const EPOCH: &str = "epoch";
 
 /// The table `dispatches`.
 #[derive(Debug, Clone)]
-pub struct DispatchesTable(pub(super) Store, Arc<OnceLock<Epoch>>, Marks);
+pub struct DispatchesTable(pub(super) Store, Arc<OnceLock<Epoch>>, Inserts, Marks);
 
 impl DispatchesTable {
     /// The table with that name.
     pub fn new(aws: &SdkConfig, table: impl Into<String>) -> Self {
-        Self(Store::new(aws, table, "dispatches", "subject"), Arc::default(), Marks::default())
+        Self(Store::new(aws, table, "dispatches", "subject"), Arc::default(), Inserts::default(), Marks::default())
     }
 
     /// The stored epoch; none before the first publication.
@@ -93,7 +94,11 @@ impl Dispatches for DispatchesTable {
         let layout = layout.map_err(|error| self.0.broken(error))?;
         let (subject, is_divided) = (record.subject.as_str(), layout.is_divided());
         self.0.put_others(&layout).await?;
-        match self.0.put_after(layout.head, expected).await {
+        let put = match expected {
+            None => self.2.put(&self.0, layout.head).await,
+            Some(_) => self.0.put_after(layout.head, expected).await,
+        };
+        match put {
             Ok(()) => {
                 if let (true, Some(replaced)) = (is_divided, &record.follows) {
                     self.0.forget_others(subject, replaced).await;
@@ -117,7 +122,7 @@ impl Dispatches for DispatchesTable {
     }
 
     async fn sent(&self, subject: &Subject, revision: u64) -> Result<bool, PortError> {
-        self.2.set(&self.0, Mark { subject: subject.as_str().to_owned(), revision }).await
+        self.3.set(&self.0, Mark { subject: subject.as_str().to_owned(), revision }).await
     }
 
     async fn unsent(&self, before: Timestamp) -> Result<Vec<Subject>, PortError> {

@@ -5,6 +5,7 @@ mod dispatches;
 mod events;
 mod health;
 mod incidents;
+mod inserts;
 mod item;
 mod large;
 mod listing;
@@ -16,6 +17,7 @@ mod record;
 mod recorded;
 mod retries;
 mod sent;
+mod statements;
 
 use std::collections::HashMap;
 
@@ -69,6 +71,7 @@ struct Condition {
 }
 
 /// Why a put failed.
+#[derive(Debug)]
 enum PutError {
     /// The condition was false; the stored item.
     Refused(Option<Item>),
@@ -104,7 +107,8 @@ impl Store {
         Err(PortError::Unavailable { port: self.port, reason })
     }
 
-    async fn put(&self, item: Item, condition: Option<Condition>) -> Result<(), PutError> {
+    /// The item as it is stored, with its size in bytes.
+    fn stored(&self, item: Item) -> Result<(Item, usize), PutError> {
         let mut item = item::keyed(item, self.key);
         item.insert(item::VERSION.to_owned(), number(FORMAT.into()));
         let size = item::size(&item);
@@ -112,6 +116,11 @@ impl Store {
             let reason = format!("an item of {size} bytes; DynamoDB takes {MAX_ITEM_BYTES}");
             return Err(PutError::Port(self.broken(reason)));
         }
+        Ok((item, size))
+    }
+
+    async fn put(&self, item: Item, condition: Option<Condition>) -> Result<(), PutError> {
+        let (item, _) = self.stored(item)?;
         let mut request = self.client.put_item().table_name(&self.table).set_item(Some(item));
         if let Some(condition) = condition {
             request = request

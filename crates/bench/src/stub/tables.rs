@@ -83,15 +83,23 @@ impl Tables {
         Ok(answer(request, known.as_ref(), after.as_ref()))
     }
 
-    /// Runs statements such as `UPDATE "t" SET "a" = ? REMOVE "b" WHERE "key" = ? AND "a" = ?`, each with its own result.
+    /// Runs statements, each with its own result: `UPDATE "t" SET "a" = ? REMOVE "b" WHERE "key" = ? AND "a" = ?`, and
+    /// `INSERT INTO "t" VALUE {'a': ?}`.
     pub(super) fn statements(&mut self, request: &Value) -> Result<Value, Refusal> {
         let statements = request.get("Statements").and_then(Value::as_array).context("no Statements")?;
-        let run = |statement| match self.update(&as_update(statement)?) {
-            Ok(_) => Ok(json!({})),
-            Err(Refusal::Condition(_)) => Ok(json!({ "Error": { "Code": "ConditionalCheckFailed" } })),
-            Err(invalid) => Err(invalid),
+        let mut run = |statement: &Value| {
+            let inserted = as_put(statement)?;
+            let (refused, done) = match inserted {
+                Some(put) => ("DuplicateItem", self.put(&put)),
+                None => ("ConditionalCheckFailed", self.update(&as_update(statement)?)),
+            };
+            match done {
+                Ok(_) => Ok(json!({})),
+                Err(Refusal::Condition(_)) => Ok(json!({ "Error": { "Code": refused } })),
+                Err(invalid) => Err(invalid),
+            }
         };
-        let responses = statements.iter().map(run).collect::<Result<Vec<Value>, Refusal>>()?;
+        let responses = statements.iter().map(&mut run).collect::<Result<Vec<Value>, Refusal>>()?;
         Ok(json!({ "Responses": responses }))
     }
 
@@ -144,10 +152,33 @@ fn permitted(request: &Value, known: Option<&Item>) -> Result<(), Refusal> {
     Err(Refusal::Condition(known.filter(|_| wanted).cloned()))
 }
 
+/// An `INSERT` as the `PutItem` that does the same; none for another statement.
+fn as_put(statement: &Value) -> Result<Option<Value>> {
+    let (text, parameters) = parts(statement)?;
+    let Some((table, tuple)) = text.strip_prefix("INSERT INTO ").and_then(|rest| rest.split_once(" VALUE ")) else {
+        return Ok(None);
+    };
+    let table = table.replace('"', "");
+    let names = tuple.trim_matches(['{', '}']).split(", ").map(|pair| {
+        let name = pair.strip_suffix(": ?").with_context(|| format!("{pair} is not played here"));
+        Ok(name?.replace('\'', ""))
+    });
+    let names = names.collect::<Result<Vec<String>>>()?;
+    anyhow::ensure!(names.len() == parameters.len(), "{text} has not {} parameters", parameters.len());
+    let item: Map<String, Value> = names.into_iter().zip(parameters.iter().cloned()).collect();
+    let condition = format!("attribute_not_exists({})", primary(&table)?);
+    Ok(Some(json!({ "TableName": table, "Item": item, "ConditionExpression": condition })))
+}
+
+/// A statement and its parameters.
+fn parts(statement: &Value) -> Result<(&str, &Vec<Value>)> {
+    let text = statement.get("Statement").and_then(Value::as_str).context("no Statement")?;
+    Ok((text, statement.get("Parameters").and_then(Value::as_array).context("no Parameters")?))
+}
+
 /// A statement as the `UpdateItem` that does the same.
 fn as_update(statement: &Value) -> Result<Value> {
-    let text = statement.get("Statement").and_then(Value::as_str).context("no Statement")?;
-    let parameters = statement.get("Parameters").and_then(Value::as_array).context("no Parameters")?;
+    let (text, parameters) = parts(statement)?;
     let (mut words, mut values) = (Vec::new(), Map::new());
     for word in text.split_whitespace() {
         let place = format!(":p{}", values.len());
@@ -262,5 +293,11 @@ mod tests {
         let read = json!({ "TableName": "dispatches", "Key": { "subject": { "S": "s/1" } } });
         let item = tables.get(&read).unwrap()["Item"].take();
         assert_eq!((&item["revision"], item.get("unsent")), (&json!({ "N": "2" }), None));
+        let insert = json!({
+            "Statement": r#"INSERT INTO "dispatches" VALUE {'revision': ?, 'subject': ?}"#,
+            "Parameters": [{"N": "1"}, {"S": "s/2"}],
+        });
+        let answer = tables.statements(&json!({ "Statements": [insert, insert] })).unwrap();
+        assert_eq!(answer["Responses"], json!([{}, { "Error": { "Code": "DuplicateItem" } }]));
     }
 }

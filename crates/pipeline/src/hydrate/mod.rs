@@ -259,7 +259,7 @@ impl<P: Ports> Hydrate<'_, P> {
                 let settled = async move {
                     let (bound, subject, delivery, by) = (&bound, &subject, delivery.as_str(), By::Webhook);
                     let brought = Brought { bound, subject, delivery, received_at, by, traceparent };
-                    let from = settle::likely(&facts);
+                    let from = settle::likely(&facts, self.views.has(subject));
                     (own, of, self.settle(brought, facts, from, overlaps).await)
                 };
                 running.push(settled.instrument(span));

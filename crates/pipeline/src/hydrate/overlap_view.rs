@@ -85,6 +85,12 @@ impl OverlapViews {
         }
         Arc::clone(views.entry(source.to_owned()).or_insert_with(|| Arc::new(Mutex::new(OverlapView::new(precedence)))))
     }
+
+    /// Whether the process has seen a record of the subject. False while another task reads its source.
+    pub(crate) fn has(&self, subject: &Subject) -> bool {
+        let view = self.0.try_lock().and_then(|views| views.get(subject.source()).cloned());
+        view.is_some_and(|view| view.try_lock().is_some_and(|view| view.stamps.contains_key(subject)))
+    }
 }
 
 impl OverlapView {

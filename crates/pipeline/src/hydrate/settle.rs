@@ -324,12 +324,13 @@ impl std::convert::From<Failure> for SettleError {
 /// Where to begin with a webhook's facts. If they are probably new, write at once on the condition that no record is
 /// stored: a refusal returns the stored record. If they are probably known or may have been reported, read first: a
 /// refused write costs more than a read.
-pub(super) fn likely(facts: &[Fact]) -> From<SubjectRecord> {
-    let is_new = facts.iter().all(|fact| match &fact.body {
-        _ if !fact.field_errors.is_empty() => false,
-        FactBody::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
-        FactBody::Power(_) | FactBody::Meter(_) | FactBody::Account(_) => false,
-    });
+pub(super) fn likely(facts: &[Fact], was_seen: bool) -> From<SubjectRecord> {
+    let is_new = !was_seen
+        && facts.iter().all(|fact| match &fact.body {
+            _ if !fact.field_errors.is_empty() => false,
+            FactBody::Dispatch(said) => matches!(said.rank, Rank::Numbered(0, _) | Rank::Pushed(_) | Rank::Fetched(_)),
+            FactBody::Power(_) | FactBody::Meter(_) | FactBody::Account(_) => false,
+        });
     if is_new { From::Known(None) } else { From::Stored }
 }
 

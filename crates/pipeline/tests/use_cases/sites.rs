@@ -105,6 +105,22 @@ fn nothing_is_read_for_an_unchanged_redelivery() {
 }
 
 #[test]
+fn an_unchanged_redelivery_is_only_read_by_a_process_that_has_seen_the_dispatch() {
+    let sim = sim(5);
+    let one = dispatch("one", "d4z9", ("17:00", Some("18:00")), 0);
+    let ports = |sim: &Simulation| {
+        let before = sim.calls().len();
+        stated(sim, &one);
+        let calls = sim.calls().split_off(before);
+        calls.into_iter().map(|call| call.port).filter(|port| port.starts_with("dispatches.")).collect::<Vec<_>>()
+    };
+    assert!(ports(&sim).contains(&"dispatches.write"));
+    assert_eq!(ports(&sim), ["dispatches.read"], "a refused write costs more");
+    let _ = sim.swap_hydrators(Vec::new());
+    assert_eq!(ports(&sim), ["dispatches.write"], "which is refused and brings the record");
+}
+
+#[test]
 fn an_index_that_does_not_answer_keeps_no_signal_back() {
     let sim = sim(6);
     stated(&sim, &dispatch("one", "d4z9", ("17:00", Some("18:00")), 0));
