@@ -1,4 +1,4 @@
-//! Writes of several items in one call, as PartiQL statements: `BatchWriteItem` takes no conditions.
+//! Writes of several items in one call, as statements of `PartiQL`: `BatchWriteItem` takes no conditions.
 
 use std::collections::BTreeSet;
 

@@ -74,9 +74,15 @@ pub(super) fn of_table(table: &str) -> impl Iterator<Item = &'static Index> {
     INDEXES.iter().filter(move |index| index.table == table)
 }
 
-/// The entries of each index by the value of its hash key, sorted by range key and primary key.
+/// A range key and a primary key: the order of entries.
+type Place = (String, String);
+
+/// The entries of each index by the value of its hash key.
 #[derive(Debug, Default)]
-pub(super) struct Entries(BTreeMap<(&'static str, String), BTreeMap<(String, String), Item>>);
+pub(super) struct Entries(BTreeMap<(&'static str, String), Partition>);
+
+/// The entries with one hash key.
+type Partition = BTreeMap<Place, Item>;
 
 impl Entries {
     /// Follows a write of the item with that primary key.
@@ -96,15 +102,15 @@ impl Entries {
 
     /// The entries that meet the condition, in the order of the range key.
     pub(super) fn query(&self, index: &Index, condition: &KeyCondition) -> Result<Vec<&Item>> {
-        let ranges = condition.range.as_ref();
+        let range = condition.range.as_ref();
         ensure!(
-            condition.hash.0 == index.hash && ranges.is_none_or(|(name, ..)| name == index.range),
+            condition.hash.0 == index.hash && range.is_none_or(|(name, ..)| name == index.range),
             "{condition:?} is not about the keys of {index:?}"
         );
         let Some(entries) = self.0.get(&(index.name, condition.hash.1.clone())) else { return Ok(Vec::new()) };
         // A primary key sorts before all characters up to this one.
         let at = |value: &str, last: bool| (value.to_owned(), if last { char::MAX.to_string() } else { String::new() });
-        let bounds: (Bound<(String, String)>, Bound<(String, String)>) = match ranges {
+        let bounds: (Bound<Place>, Bound<Place>) = match range {
             None => (Unbounded, Unbounded),
             Some((_, sign, value)) => match sign.as_str() {
                 "<" => (Unbounded, Excluded(at(value, false))),
