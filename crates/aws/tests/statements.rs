@@ -38,6 +38,8 @@ enum Batches {
     Denied,
     /// It reads each statement as invalid.
     Invalid,
+    /// The service fails.
+    Down,
 }
 
 #[derive(Clone)]
@@ -83,8 +85,10 @@ async fn call(State(table): State<Table>, headers: HeaderMap, body: Bytes) -> Re
             _ => json!({}),
         }
     };
-    if matches!(table.batches, Batches::Denied) {
-        return error("AccessDeniedException");
+    match table.batches {
+        Batches::Denied => return error("AccessDeniedException"),
+        Batches::Down => return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({}))).into_response(),
+        Batches::Run | Batches::Invalid => {}
     }
     let responses: Vec<Value> = request["Statements"].as_array().unwrap().iter().map(run).collect();
     Json(json!({ "Responses": responses })).into_response()
@@ -166,4 +170,16 @@ async fn what_refuses_statements_takes_new_records_one_by_one() {
         assert_eq!(refused, [None, None, Some(new("s/2", "before")), None, None]);
         assert_eq!(calls.iter().filter(|call| *call == "PutItem").count(), 5, "{calls:?}");
     }
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_answer_is_not_asked_again_for_each_item() {
+    let (dispatches, calls) = table(Batches::Down).await;
+    let records = subjects().map(|subject| new(subject.as_str(), "now"));
+    let written = join_all(records.each_ref().map(|record| dispatches.write(record, None))).await;
+    let marked = join_all(subjects().each_ref().map(|subject| dispatches.sent(subject, 1))).await;
+    assert_eq!(written.iter().filter(|written| written.is_ok()).count(), 1, "the first one, which is put alone");
+    assert_eq!(marked.iter().filter(|marked| marked.is_ok()).count(), 1);
+    let alone = |call: &&String| *call != "BatchExecuteStatement";
+    assert_eq!(calls.lock().unwrap().iter().filter(alone).collect::<Vec<_>>(), ["PutItem", "UpdateItem"]);
 }

@@ -39,7 +39,13 @@ impl Inserts {
 impl Store {
     /// The result of each item, in their order.
     async fn insert(&self, items: Vec<Item>) -> Vec<Result<(), PutError>> {
-        let results = self.run_together(items.iter().map(|item| self.insertion(item)).collect()).await;
+        let results = match self.write_together(&items, |item| self.insertion(item)).await {
+            Ok(results) => results,
+            Err(reason) => {
+                let failed = || Err(PutError::Port(unavailable(self.port, reason.clone())));
+                return items.iter().map(|_| failed()).collect();
+            }
+        };
         let each = items.into_iter().zip(results).map(async |(item, result)| match result {
             Some(true) => Ok(()),
             Some(false) => Err(match self.get(item::str(&item, self.key).unwrap_or_default()).await {

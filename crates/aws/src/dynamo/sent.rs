@@ -43,7 +43,10 @@ impl Marks {
 impl Store {
     /// The result of each mark, in their order.
     async fn mark(&self, marks: Vec<Mark>) -> Vec<Result<bool, PortError>> {
-        let results = self.run_together(marks.iter().map(|mark| self.marking(mark)).collect()).await;
+        let results = match self.write_together(&marks, |mark| self.marking(mark)).await {
+            Ok(results) => results,
+            Err(reason) => return marks.iter().map(|_| Err(unavailable(self.port, reason.clone()))).collect(),
+        };
         let each = marks.iter().zip(results).map(async |(mark, result)| match result {
             Some(is_set) => Ok(is_set),
             None => self.mark_alone(mark).await,

@@ -23,36 +23,40 @@ pub(super) struct Statement<'a> {
 }
 
 impl Store {
-    /// Runs statements with one call. The result of each is whether its condition was true, or none if it did not run,
-    /// for instance because the role does not yet allow statements.
-    pub(super) async fn run_together(&self, statements: Vec<Statement<'_>>) -> Vec<Option<bool>> {
-        let count = statements.len();
-        let mut results = self.responses(statements).await.iter().map(result).collect::<Vec<_>>();
-        results.resize(count, None);
-        results
+    /// Writes items with one call. The result of each is whether its condition was true, or none if its statement did
+    /// not run, for instance because the role does not yet allow statements. An error with the reason if the table did
+    /// not answer: then there is no time to write them one by one, and it is unknown which of them were written.
+    pub(super) async fn write_together<'a, T>(
+        &self,
+        items: &'a [T],
+        statement: impl Fn(&'a T) -> Statement<'a>,
+    ) -> Result<Vec<Option<bool>>, String> {
+        let mut results = Vec::new();
+        if items.len() > 1 {
+            let responses = self.responses(items.iter().map(statement).collect()).await?;
+            results.extend(responses.iter().map(result));
+        }
+        results.resize(items.len(), None);
+        Ok(results)
     }
 
-    async fn responses(&self, statements: Vec<Statement<'_>>) -> Vec<BatchStatementResponse> {
+    async fn responses(&self, statements: Vec<Statement<'_>>) -> Result<Vec<BatchStatementResponse>, String> {
         let keys: BTreeSet<&str> = statements.iter().map(|statement| statement.key).collect();
-        if statements.len() < 2 || keys.len() < statements.len() {
-            return Vec::new();
+        if keys.len() < statements.len() {
+            return Ok(Vec::new());
         }
         let requests = statements.into_iter().map(|Statement { text, parameters, .. }| {
             BatchStatementRequest::builder().statement(text).set_parameters(Some(parameters)).build()
         });
-        let request = match requests.collect() {
-            Ok(requests) => self.client.batch_execute_statement().set_statements(Some(requests)),
-            Err(error) => {
-                tracing::warn!(error = with_causes(error), "written one by one");
-                return Vec::new();
-            }
-        };
+        let requests = requests.collect::<Result<_, _>>().map_err(with_causes)?;
+        let request = self.client.batch_execute_statement().set_statements(Some(requests));
         match Box::pin(request.send()).await {
-            Ok(answer) => answer.responses.unwrap_or_default(),
-            Err(error) => {
+            Ok(answer) => Ok(answer.responses.unwrap_or_default()),
+            Err(error) if error.raw_response().is_some_and(|answer| answer.status().is_client_error()) => {
                 tracing::warn!(error = with_causes(error), "written one by one");
-                Vec::new()
+                Ok(Vec::new())
             }
+            Err(error) => Err(with_causes(error)),
         }
     }
 }

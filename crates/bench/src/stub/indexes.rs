@@ -77,9 +77,9 @@ pub(super) fn of_table(table: &str) -> impl Iterator<Item = &'static Index> {
 /// A range key and a primary key: the order of entries.
 type Place = (String, String);
 
-/// The entries of each index by the value of its hash key.
+/// The entries of each index, by table, index and the value of its hash key.
 #[derive(Debug, Default)]
-pub(super) struct Entries(BTreeMap<(&'static str, String), Partition>);
+pub(super) struct Entries(BTreeMap<(&'static str, &'static str, String), Partition>);
 
 /// The entries with one hash key.
 type Partition = BTreeMap<Place, Item>;
@@ -88,7 +88,7 @@ impl Entries {
     /// Follows a write of the item with that primary key.
     pub(super) fn update(&mut self, index: &Index, key: &str, before: Option<&Item>, after: Option<&Item>) {
         if let Some((hash, range)) = before.and_then(|item| index.keys(item))
-            && let Some(entries) = self.0.get_mut(&(index.name, hash))
+            && let Some(entries) = self.0.get_mut(&(index.table, index.name, hash))
         {
             entries.remove(&(range, key.to_owned()));
         }
@@ -96,7 +96,7 @@ impl Entries {
             && let Some((hash, range)) = index.keys(item)
             && let Some(entry) = index.entry(item)
         {
-            self.0.entry((index.name, hash)).or_default().insert((range, key.to_owned()), entry);
+            self.0.entry((index.table, index.name, hash)).or_default().insert((range, key.to_owned()), entry);
         }
     }
 
@@ -107,7 +107,8 @@ impl Entries {
             condition.hash.0 == index.hash && range.is_none_or(|(name, ..)| name == index.range),
             "{condition:?} is not about the keys of {index:?}"
         );
-        let Some(entries) = self.0.get(&(index.name, condition.hash.1.clone())) else { return Ok(Vec::new()) };
+        let partition = (index.table, index.name, condition.hash.1.clone());
+        let Some(entries) = self.0.get(&partition) else { return Ok(Vec::new()) };
         // A primary key sorts before all characters up to this one.
         let at = |value: &str, last: bool| (value.to_owned(), if last { char::MAX.to_string() } else { String::new() });
         let bounds: (Bound<Place>, Bound<Place>) = match range {
