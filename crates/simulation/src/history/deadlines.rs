@@ -69,11 +69,10 @@ fn acknowledgement(seen: &Checker, story: &ProviderTimeline) -> Option<Broken> {
         let limit = counts_from(seen, due) + margin(seen);
         let superseded = published.get(place + 1).is_some_and(|next| next.at <= limit);
         let over = said.end.is_some_and(|end| end <= limit);
-        let acknowledged = if circumstances.acknowledges {
-            seen.noted.get(&(story.subject.clone(), signal.number)).is_some_and(|at| *at <= limit)
-        } else {
-            circumstances.heals_at <= limit
-        };
+        // By the controller, or by a person who has curtailed by hand.
+        let is_noted = seen.noted.get(&(story.subject.clone(), signal.number)).is_some_and(|at| *at <= limit);
+        let is_read = !circumstances.acknowledges && circumstances.heals_at <= limit;
+        let acknowledged = is_noted || is_read;
         if !superseded && !over && !acknowledged && !seen.mails.at_risk_by(limit, &story.subject) {
             let what = format!("{} was due at {due} and neither acknowledged nor mailed by {limit}", signal.number);
             return Some(Broken::new("notified-in-time", &story.subject, what));
