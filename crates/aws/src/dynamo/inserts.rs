@@ -14,7 +14,7 @@ use crate::{
     gather::{Gather, Limits},
 };
 
-/// The bytes of the items of one call. An item of this size or more is put alone.
+/// The bytes of the items of one call. A larger item is put alone.
 const MAX_BYTES: usize = 128 * 1_024;
 
 /// The new items that wait for the next call.

@@ -8,7 +8,7 @@ use pipeline::ports::PortError;
 use super::{
     Store, item, number,
     statements::{AT_ONCE, MAX_BATCH, Statement},
-    text as value,
+    text,
 };
 use crate::{
     client::unavailable,
@@ -55,12 +55,12 @@ impl Store {
     }
 
     fn marking<'a>(&self, mark: &'a Mark) -> Statement<'a> {
-        let text = format!(
+        let update = format!(
             r#"UPDATE "{}" SET "revision" = ? REMOVE "unsent" WHERE "{}" = ? AND "revision" = ?"#,
             self.table, self.key
         );
-        let parameters = vec![number(mark.revision + 1), value(item::key(&mark.subject)), number(mark.revision)];
-        Statement { key: &mark.subject, text, parameters }
+        let parameters = vec![number(mark.revision + 1), text(item::key(&mark.subject)), number(mark.revision)];
+        Statement { key: &mark.subject, text: update, parameters }
     }
 
     async fn mark_alone(&self, mark: &Mark) -> Result<bool, PortError> {
